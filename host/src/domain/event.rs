@@ -1,0 +1,123 @@
+//! An event: one webhook whose signature was verified.
+//!
+//! Not the request it came in (`provider::RawRequest`) and not what is done about it
+//! (`domain::delivery`).
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::clock::Timestamp;
+use super::endpoint::{EndpointId, SecretId};
+
+/// The order of acceptance on this host: 1, 2, 3, ... A later event has a larger number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventSeq(pub u64);
+
+/// What makes an event one event: the provider's own identifier within the provider.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct EventKey {
+    /// Name of the provider, e.g. `stripe`. Never holds a dot.
+    pub provider: String,
+    /// The provider's identifier, e.g. `evt_1Nx...`.
+    pub id: String,
+}
+
+impl fmt::Display for EventKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.provider, self.id)
+    }
+}
+
+/// How an event reached the host.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Source {
+    /// The provider posted it.
+    Webhook,
+}
+
+/// The provider's object that an event is about.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct ObjectRef {
+    /// The provider's name of the type, e.g. `customer`.
+    pub kind: String,
+    /// The provider's identifier, e.g. `cus_...`.
+    pub id: String,
+}
+
+/// A header as it came, its name in lower case.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Header {
+    /// Name in lower case.
+    pub name: String,
+    /// Value as received; not necessarily UTF-8.
+    pub value: Vec<u8>,
+}
+
+/// An event whose origin was proved. Only a provider's `verify` makes one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct VerifiedEvent {
+    /// What makes it one event.
+    pub key: EventKey,
+    /// The provider's event type, e.g. `charge.succeeded`.
+    pub kind: String,
+    /// The connected account it belongs to, if the provider named one.
+    pub account: Option<String>,
+    /// False for test-mode events.
+    pub livemode: bool,
+    /// Version of the provider's API that shaped the body.
+    pub api_version: Option<String>,
+    /// The provider's request that caused it.
+    pub request_id: Option<String>,
+    /// When the provider says it happened.
+    pub occurred_at: Timestamp,
+    /// The object it is about, where the body names one.
+    pub object: Option<ObjectRef>,
+    /// Media type of `body`.
+    pub content_type: String,
+    /// The very bytes the signature covers.
+    pub body: Bytes,
+    /// The headers that prove `body`: enough to verify it again.
+    pub proof: Vec<Header>,
+    /// Which of the endpoint's secrets matched.
+    pub secret: SecretId,
+}
+
+impl VerifiedEvent {
+    /// The provider facts that a handler sees, named as in the contract (`types.event.attributes`).
+    #[must_use]
+    pub fn attributes(&self) -> Vec<(String, String)> {
+        let mut out = vec![("livemode".to_owned(), self.livemode.to_string())];
+        let optional = [
+            ("account", &self.account),
+            ("api-version", &self.api_version),
+            ("request-id", &self.request_id),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                out.push((name.to_owned(), value.clone()));
+            }
+        }
+        out
+    }
+}
+
+/// An event as the store holds it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StoredEvent {
+    /// Its place in the order of acceptance.
+    pub seq: EventSeq,
+    /// The endpoint that received it.
+    pub endpoint: EndpointId,
+    /// When it was accepted.
+    pub received_at: Timestamp,
+    /// How it came.
+    pub source: Source,
+    /// The event itself.
+    pub event: VerifiedEvent,
+}

@@ -1,0 +1,13 @@
+//! Layer 0: the values and rules of signalbox.
+//!
+//! Nothing here does I/O, waits, or reads a clock; nothing here knows how a value is stored,
+//! sent or run.
+
+pub mod backoff;
+pub mod clock;
+pub mod delivery;
+pub mod endpoint;
+pub mod event;
+pub mod kv;
+pub mod pattern;
+pub mod plugin;

@@ -1,0 +1,35 @@
+//! signalbox receives webhooks, proves they are genuine, makes them durable, and routes each to
+//! sandboxed WebAssembly components.
+//!
+//! # The way of a webhook
+//!
+//! ```text
+//! bytes                                                       module             type afterwards
+//!  -> read the body within limits                             http::webhook      RawRequest
+//!     verify, parse the envelope (no I/O; time is a value)    provider::stripe   VerifiedEvent
+//!     TX A: dedupe, store, one delivery per matching plugin   ingest             Admission -> 2xx
+//!     claim the next due delivery                             dispatch           ClaimedDelivery
+//!     run the guest, collect what it wrote                    plugin::call       Execution
+//!     TX B: verdict + kv, or verdict + next attempt           dispatch::settle   Settled
+//! ```
+//!
+//! Each arrow is a function whose argument is the type before it: a `RawRequest` cannot reach
+//! `ingest`, an `Execution` cannot reach anything but `settle`. The guest is a function
+//! `(event, snapshot) -> (verdict, writes)`; while it runs it can cause nothing.
+//!
+//! # Layers
+//!
+//! A module uses only modules of lower layers; `tests` enforces it.
+//!
+//! ```text
+//! 0  domain                                values and rules
+//! 1  store, provider                       what is kept; what is genuine
+//! 2  plugin                                the sandbox (alone knows wasmtime)
+//! 3  registry, ingest, dispatch, retention the moving parts
+//! 4  http                                  what the world sees (alone knows hyper and axum)
+//! 5  config, telemetry, app, cli           the wiring
+//! ```
+
+pub mod domain;
+pub mod provider;
+pub mod store;

@@ -1,0 +1,86 @@
+//! Who sends webhooks, and how each proves that it did.
+//!
+//! No I/O: a provider is a set of rules over bytes, secrets and a moment.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::endpoint::Secret;
+use crate::domain::event::{Header, VerifiedEvent};
+
+/// A request as it came from the wire: whole, within limits, and not yet believed.
+#[derive(Debug, Clone)]
+pub struct RawRequest {
+    /// Headers, names in lower case, in the order they came. Names may repeat.
+    pub headers: Vec<Header>,
+    /// The body's bytes, before any decoding.
+    pub body: Bytes,
+}
+
+impl RawRequest {
+    /// The first header of this (lower-case) name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|h| h.name == name).map(|h| h.value.as_slice())
+    }
+}
+
+/// Why a request is not taken for an event. The sender's doing, or the operator's; never a fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Rejection {
+    /// Stable, for programs: e.g. `signature_missing`.
+    pub code: &'static str,
+    /// For people: the cause and the remedy.
+    pub message: String,
+}
+
+/// What a provider needs to judge a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Proof<'a> {
+    /// The endpoint's secrets; those not live at `now` prove nothing.
+    pub secrets: &'a [Secret],
+    /// Greatest age of a signature; zero turns the check off.
+    pub tolerance: Duration,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// One sender of webhooks.
+pub trait Provider: Send + Sync + fmt::Debug + 'static {
+    /// Its name in configuration, subscriptions and event keys. Holds no dot.
+    fn name(&self) -> &'static str;
+
+    /// Prove that `request` comes from the holder of a secret, and read its envelope.
+    ///
+    /// # Errors
+    /// A [`Rejection`] for whatever is not a genuine event. Never panics, whatever the bytes.
+    fn verify(&self, request: &RawRequest, proof: Proof<'_>) -> Result<VerifiedEvent, Rejection>;
+}
+
+/// All providers this build knows.
+#[derive(Debug, Clone)]
+pub struct Providers(Arc<[Arc<dyn Provider>]>);
+
+impl Providers {
+    /// A set of providers.
+    #[must_use]
+    pub fn new(providers: Vec<Arc<dyn Provider>>) -> Self {
+        Self(providers.into())
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn Provider>> {
+        self.0.iter().find(|p| p.name() == name)
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.0.iter().map(|p| p.name())
+    }
+}
