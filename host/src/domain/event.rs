@@ -59,7 +59,7 @@ pub struct Header {
 }
 
 /// An event whose origin was proved. Only a provider's `verify` makes one.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct VerifiedEvent {
     /// What makes it one event.
@@ -108,7 +108,7 @@ impl VerifiedEvent {
 }
 
 /// An event as the store holds it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StoredEvent {
     /// Its place in the order of acceptance.
     pub seq: EventSeq,
