@@ -30,6 +30,8 @@
 //! 5  config, telemetry, app, cli           the wiring
 //! ```
 
+pub mod config;
 pub mod domain;
 pub mod provider;
 pub mod store;
+pub mod telemetry;
