@@ -41,6 +41,7 @@ pub use environment::Environment;
 pub use load::{DEFAULT_FILE, Flags, Reading};
 pub use origin::{Entry, Origin};
 pub use problem::{ConfigError, Problem};
+pub(crate) use reader::nearest;
 pub use secret::{SecretRef, SecretRefError};
 pub use settings::{
     Config, Dispatch, EndpointSettings, Log, LogFormat, PluginSettings, Plugins, Retention, Server,
