@@ -30,6 +30,7 @@
 //! 5  config, telemetry, app, cli           the wiring
 //! ```
 
+pub mod cli;
 pub mod domain;
 pub mod provider;
 pub mod store;
