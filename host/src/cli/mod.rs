@@ -14,6 +14,7 @@ mod page;
 mod table;
 mod times;
 
+pub mod build;
 mod build_command;
 mod check;
 mod completion;
