@@ -31,6 +31,10 @@
 //! ```
 
 pub mod domain;
+pub mod ingest;
 pub mod plugin;
 pub mod provider;
 pub mod store;
+
+#[cfg(test)]
+mod testing;
