@@ -31,6 +31,7 @@
 //! ```
 
 pub mod domain;
+pub mod http;
 pub mod ingest;
 pub mod plugin;
 pub mod provider;

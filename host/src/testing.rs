@@ -1,5 +1,7 @@
 //! What the tests of several modules share: endpoints and routing tables.
 
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::domain::clock::Timestamp;
@@ -9,6 +11,18 @@ use crate::plugin::routes::{PluginReport, PluginStatus, Routes, RoutingTable};
 
 /// The secret of every endpoint here.
 pub(crate) const SECRET: &str = "whsec_test_secret";
+
+/// The moment of the tests, in seconds.
+pub(crate) const NOW: u64 = 1_795_400_000;
+
+/// A `v1` signature, made without the code under test.
+pub(crate) fn sign(secret: &str, timestamp: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(timestamp.as_bytes());
+    mac.update(b".");
+    mac.update(body);
+    hex::encode(mac.finalize().into_bytes())
+}
 
 /// An endpoint of the configuration.
 pub(crate) fn endpoint(number: u128) -> Endpoint {

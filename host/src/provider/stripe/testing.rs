@@ -1,10 +1,8 @@
-//! What the tests of this provider share: an independent signer and a few shorthands.
+//! What the tests of this provider share: a few shorthands.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use hmac::{Hmac, Mac as _};
-use sha2::Sha256;
 
 use super::super::{Proof, Provider as _, RawRequest};
 use super::StripeProvider;
@@ -12,18 +10,10 @@ use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::Secret;
 use crate::domain::event::{Header, VerifiedEvent};
 
-pub(super) const SECRET: &str = "whsec_test_secret";
-pub(super) const NOW: u64 = 1_795_400_000;
+pub(super) use crate::testing::{NOW, SECRET, sign};
+
 pub(super) const BODY: &[u8] =
     br#"{"id":"evt_1","object":"event","type":"charge.succeeded","created":1795400000}"#;
-
-pub(super) fn sign(secret: &str, timestamp: &str, body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-    mac.update(timestamp.as_bytes());
-    mac.update(b".");
-    mac.update(body);
-    hex::encode(mac.finalize().into_bytes())
-}
 
 pub(super) fn request(header: &[u8], body: &[u8]) -> RawRequest {
     let header = Header { name: "stripe-signature".into(), value: header.to_vec() };
