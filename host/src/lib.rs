@@ -33,6 +33,12 @@
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod http;
+pub mod ingest;
+pub mod plugin;
 pub mod provider;
 pub mod store;
 pub mod telemetry;
+
+#[cfg(test)]
+mod testing;

@@ -2,7 +2,10 @@
 //!
 //! No I/O: a provider is a set of rules over bytes, secrets and a moment.
 
+pub mod stripe;
+
 use std::fmt;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +63,23 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// A [`Rejection`] for whatever is not a genuine event. Never panics, whatever the bytes.
     fn verify(&self, request: &RawRequest, proof: Proof<'_>) -> Result<VerifiedEvent, Rejection>;
+
+    /// Prove a kept event again by one of its endpoint's secrets, whatever either's age.
+    ///
+    /// # Errors
+    /// A [`Rejection`] when `secret` is not the one that signed it, or the event was altered.
+    fn verify_again(&self, event: &VerifiedEvent, secret: &Secret) -> Result<(), Rejection> {
+        let request = RawRequest { headers: event.proof.clone(), body: event.body.clone() };
+        let mut live = secret.clone();
+        live.not_after = None;
+        let proof = Proof {
+            secrets: slice::from_ref(&live),
+            tolerance: Duration::ZERO,
+            // The end of time: no signature is from its future.
+            now: Timestamp::from_millis(u64::MAX),
+        };
+        self.verify(&request, proof).map(drop)
+    }
 }
 
 /// All providers this build knows.

@@ -1,0 +1,180 @@
+//! The way of one request: from its head to its answer.
+//!
+//! Each step takes what the one before it returned. Whatever comes in, the answer is never a 500: it
+//! is the sender's doing (4xx), or something that the sender should try again (429, 503).
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use hyper::{HeaderMap, Request, Response, StatusCode};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::answer::Answer;
+use super::body::{self, BodyError};
+use super::route::{Route, route};
+use super::{WebhookConfig, WebhookDeps};
+use crate::domain::endpoint::EndpointId;
+use crate::domain::event::Header;
+use crate::http::guard::guarded;
+use crate::http::linger::LingerFlag;
+use crate::http::problem::{Problem, RETRY_AFTER};
+use crate::provider::{Proof, RawRequest};
+
+/// Everything a request needs on its way.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    pub(super) deps: WebhookDeps,
+    pub(super) config: WebhookConfig,
+    pub(super) in_flight: Semaphore,
+}
+
+impl Receiver {
+    /// Answer one request. A body that was not read to its end closes the connection.
+    pub(super) async fn handle(
+        &self,
+        request: Request<Incoming>,
+        linger: &LingerFlag,
+    ) -> Response<Full<Bytes>> {
+        let started = Instant::now();
+        let mut unread = !request.body().is_end_stream();
+        let answer = match guarded(self.answer(request, &mut unread)).await {
+            Ok(answer) => answer,
+            Err(_) => Answer::Problem(Problem::panicked()),
+        };
+        if let Some(code) = answer.code() {
+            self.deps.metrics.refused(code);
+        }
+        if unread {
+            linger.raise();
+        }
+        let response = answer.response(unread);
+        self.deps.metrics.request(response.status().as_u16(), started.elapsed());
+        response
+    }
+
+    async fn answer(&self, request: Request<Incoming>, unread: &mut bool) -> Answer {
+        match route(request.method(), request.uri().path()) {
+            Route::Live => Answer::Live,
+            Route::WrongMethod(allowed) => Answer::WrongMethod(allowed),
+            Route::Unknown => Answer::Problem(unknown()),
+            Route::Webhook(id) => {
+                self.receive(id, request, unread).await.unwrap_or_else(Answer::Problem)
+            }
+        }
+    }
+
+    async fn receive(
+        &self,
+        id: EndpointId,
+        request: Request<Incoming>,
+        unread: &mut bool,
+    ) -> Result<Answer, Problem> {
+        let WebhookDeps { endpoints, providers, ingest, clock, metrics } = &self.deps;
+        let endpoint = endpoints.get(id).ok_or_else(unknown)?;
+        let provider = providers.get(&endpoint.provider).ok_or_else(|| {
+            let message = format!("this host does not know the provider `{}`", endpoint.provider);
+            Problem::unavailable("provider_unknown", message)
+        })?;
+        check_media(request.headers())?;
+        let _turn = self.in_flight.try_acquire().map_err(|_| overloaded())?;
+
+        let (head, body) = request.into_parts();
+        let body = self.read(body).await?;
+        *unread = false;
+        let raw = RawRequest { headers: headers(&head.headers), body };
+        let proof =
+            Proof { secrets: &endpoint.secrets, tolerance: endpoint.tolerance, now: clock.now() };
+        let event = provider.verify(&raw, proof).map_err(|rejection| {
+            tracing::warn!(
+                endpoint = %id, code = rejection.code, message = %rejection.message,
+                "a request was refused"
+            );
+            Problem::new(StatusCode::BAD_REQUEST, rejection.code, rejection.message)
+        })?;
+        endpoints.matched(id, &event.secret);
+
+        let name = event.key.id.clone();
+        let admission = ingest.accept(&endpoint, event).await.map_err(|error| {
+            tracing::warn!(endpoint = %id, event = name, %error, "an event could not be stored");
+            Problem::from(error)
+        })?;
+        metrics.event(admission);
+        tracing::debug!(endpoint = %id, event = name, ?admission, "an event came in");
+        Ok(Answer::Admitted { id: name, admission })
+    }
+
+    async fn read(&self, body: Incoming) -> Result<Bytes, Problem> {
+        let WebhookConfig { body_bytes, body: deadline, .. } = &self.config;
+        let refuse = |code, message: String| Problem::new(StatusCode::BAD_REQUEST, code, message);
+        match timeout(*deadline, body::read(body, *body_bytes)).await {
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(error @ BodyError::TooLarge(_))) => {
+                let status = StatusCode::PAYLOAD_TOO_LARGE;
+                Err(Problem::new(status, "body_too_large", error.to_string()))
+            }
+            Ok(Err(error @ BodyError::Broken(_))) => {
+                Err(refuse("body_incomplete", error.to_string()))
+            }
+            Err(_) => {
+                let message = format!("the body did not come whole within {deadline:?}");
+                Err(refuse("body_too_slow", message))
+            }
+        }
+    }
+}
+
+/// The same for every path that leads nowhere, so that it tells nothing about those that do not.
+fn unknown() -> Problem {
+    let message = "there is no endpoint at this URL; it must be \
+                   /webhooks/ and the id of an endpoint of this host";
+    Problem::new(StatusCode::NOT_FOUND, "endpoint_unknown", message)
+}
+
+fn overloaded() -> Problem {
+    let message = "too many requests are under way; try again shortly";
+    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
+    Problem { retry_after: Some(RETRY_AFTER), ..problem }
+}
+
+/// Refuse a body that cannot be the event's own bytes. The signature decides, so a plain or
+/// missing media type is let through; a form, an archive or a compressed body is not.
+fn check_media(headers: &HeaderMap) -> Result<(), Problem> {
+    let refuse =
+        |code, message: &str| Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, message));
+    let coded = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"));
+    if coded {
+        return refuse(
+            "content_encoding_unsupported",
+            "the body is compressed, so the bytes that were signed are not here; send it as it is",
+        );
+    }
+    let media = headers.get(CONTENT_TYPE).map(|value| {
+        let media = value.as_bytes().split(|&b| b == b';').next().unwrap_or_default();
+        media.trim_ascii().to_ascii_lowercase()
+    });
+    match media.as_deref() {
+        None | Some(b"" | b"application/json" | b"text/json" | b"text/plain") => Ok(()),
+        Some(b"application/octet-stream") => Ok(()),
+        Some(media) if media.ends_with(b"+json") => Ok(()),
+        Some(_) => refuse(
+            "content_type_unsupported",
+            "the body is not JSON by its Content-Type; send it as application/json",
+        ),
+    }
+}
+
+fn headers(map: &HeaderMap) -> Vec<Header> {
+    map.iter()
+        .map(|(name, value)| Header {
+            name: name.as_str().to_owned(),
+            value: value.as_bytes().to_vec(),
+        })
+        .collect()
+}

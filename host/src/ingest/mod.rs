@@ -1,0 +1,111 @@
+//! From a proved event to a durable one: choose its plugins, run transaction A.
+//!
+//! Not the proof (`provider`) and not the answer to the sender (`http`).
+
+pub mod endpoints;
+
+use std::sync::Arc;
+
+use crate::domain::clock::Clock;
+use crate::domain::endpoint::Endpoint;
+use crate::domain::event::{Source, VerifiedEvent};
+use crate::plugin::routes::Routes;
+use crate::store::{Admission, NewEvent, Store, StoreError};
+
+/// Takes proved events into the store.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    store: Arc<dyn Store>,
+    routes: Routes,
+    clock: Arc<dyn Clock>,
+}
+
+impl Ingest {
+    /// Into `store`, with a delivery for each plugin that `routes` names at the time.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, routes: Routes, clock: Arc<dyn Clock>) -> Self {
+        Self { store, routes, clock }
+    }
+
+    /// Transaction A for one event that came in at `endpoint`. When this returns `Ok`, the event
+    /// is on stable storage, and only then may its sender be told so. An event nobody wants is
+    /// stored as well.
+    ///
+    /// Group commit is the store's business: concurrent calls share one sync.
+    ///
+    /// # Errors
+    /// Whatever the store says; the event may then be sent again.
+    pub async fn accept(
+        &self,
+        endpoint: &Endpoint,
+        event: VerifiedEvent,
+    ) -> Result<Admission, StoreError> {
+        let plugins = self.routes.current().matching(&event);
+        let new = NewEvent {
+            event,
+            endpoint: endpoint.id,
+            received_at: self.clock.now(),
+            source: Source::Webhook,
+            plugins,
+        };
+        let admissions = self.store.accept(vec![new]).await?;
+        admissions.first().copied().ok_or_else(|| StoreError::Damaged {
+            what: "the answer to one accepted event".to_owned(),
+            cause: "it is empty".to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::clock::{ManualClock, Timestamp};
+    use crate::domain::delivery::Status;
+    use crate::domain::event::EventSeq;
+    use crate::store::memory::{MemoryStore, event};
+    use crate::testing::{endpoint, routes_to};
+
+    #[tokio::test]
+    async fn an_event_is_stored_once_with_a_delivery_per_plugin_that_wants_it() {
+        let store = Arc::new(MemoryStore::default());
+        let routes = routes_to(&[("counter", "charge.*"), ("other", "invoice.*"), ("all", "*")]);
+        let clock = Arc::new(ManualClock::at(Timestamp::from_secs(7)));
+        let ingest = Ingest::new(store.clone(), routes, clock.clone());
+        let endpoint = endpoint(1);
+
+        let first = ingest.accept(&endpoint, event("evt_1", "charge.succeeded")).await.unwrap();
+        assert_eq!(first, Admission::Accepted(EventSeq(1)));
+        clock.set(Timestamp::from_secs(9));
+        let again = ingest.accept(&endpoint, event("evt_1", "charge.succeeded")).await.unwrap();
+        assert_eq!(again, Admission::Duplicate(EventSeq(1)));
+
+        let kept = store.kept();
+        assert_eq!(kept.len(), 1);
+        assert_eq!(kept[0].received_at, Timestamp::from_secs(7));
+        assert_eq!(kept[0].endpoint, endpoint.id);
+        let deliveries = store.kept_deliveries();
+        let names: Vec<_> = deliveries.iter().map(|d| d.id.plugin.as_str()).collect();
+        assert_eq!(names, ["counter", "all"]);
+        assert!(deliveries.iter().all(|d| d.status == Status::Pending));
+    }
+
+    #[tokio::test]
+    async fn an_event_nobody_wants_is_stored() {
+        let store = Arc::new(MemoryStore::default());
+        let clock = Arc::new(ManualClock::default());
+        let ingest = Ingest::new(store.clone(), Routes::default(), clock);
+        ingest.accept(&endpoint(1), event("evt_1", "new.type")).await.unwrap();
+        assert_eq!(store.kept().len(), 1);
+        assert!(store.kept_deliveries().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_the_store_refuses_is_not_accepted() {
+        let store = Arc::new(MemoryStore::default());
+        store.fail_with(|| StoreError::Busy);
+        let ingest =
+            Ingest::new(store.clone(), Routes::default(), Arc::new(ManualClock::default()));
+        let refused = ingest.accept(&endpoint(1), event("evt_1", "a")).await;
+        assert!(matches!(refused, Err(StoreError::Busy)));
+    }
+}

@@ -1,0 +1,93 @@
+//! Stripe: how it signs its webhooks and how its events look.
+//!
+//! Not the endpoint's secrets (`domain::endpoint`) and not Stripe's API. The rules are those on
+//! which Stripe's own libraries (Python and Node) agree; where they differ, the stricter holds.
+
+mod depth;
+mod envelope;
+mod json;
+mod refusal;
+mod signature;
+
+#[cfg(test)]
+mod body_tests;
+#[cfg(test)]
+mod header_tests;
+#[cfg(test)]
+mod testing;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::{Proof, Provider, RawRequest, Rejection};
+use crate::domain::event::{EventKey, Header, VerifiedEvent};
+use refusal::Refusal;
+
+pub use envelope::{MAX_ID, MAX_TEXT};
+pub use signature::{MAX_CANDIDATES, MAX_HEADER, MAX_TIMESTAMP};
+
+/// The header that carries timestamp and signatures, in lower case.
+pub const SIGNATURE_HEADER: &str = "stripe-signature";
+
+/// Stripe's rules.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StripeProvider {
+    /// How far in the future a signature's timestamp may lie; `None`, the default, for any
+    /// distance, as both of Stripe's libraries have it.
+    pub max_ahead: Option<Duration>,
+}
+
+impl Provider for StripeProvider {
+    fn name(&self) -> &'static str {
+        "stripe"
+    }
+
+    fn verify(&self, request: &RawRequest, proof: Proof<'_>) -> Result<VerifiedEvent, Rejection> {
+        Ok(self.judge(request, proof)?)
+    }
+}
+
+impl StripeProvider {
+    /// The order matters: nothing of the body is parsed before the signature is proved, and
+    /// nothing about its age is told to someone who holds no secret.
+    fn judge(&self, request: &RawRequest, proof: Proof<'_>) -> Result<VerifiedEvent, Refusal> {
+        let header = signature_header(request).ok_or(Refusal::SignatureMissing)?;
+        let claim = signature::Claim::parse(&header)?;
+        let secret = claim.prove(&request.body, proof.secrets, proof.now)?;
+        claim.check_age(proof.tolerance, self.max_ahead, proof.now)?;
+        let envelope = envelope::parse(&request.body)?;
+
+        let content_type = request.header("content-type").map_or_else(
+            || "application/json".to_owned(),
+            |value| String::from_utf8_lossy(value).into_owned(),
+        );
+        Ok(VerifiedEvent {
+            key: EventKey { provider: self.name().to_owned(), id: envelope.id },
+            kind: envelope.kind,
+            account: envelope.account,
+            livemode: envelope.livemode,
+            api_version: envelope.api_version,
+            request_id: envelope.request_id,
+            occurred_at: envelope.created.unwrap_or_else(|| claim.signed_at()),
+            object: envelope.object,
+            content_type,
+            body: request.body.clone(),
+            proof: vec![Header { name: SIGNATURE_HEADER.to_owned(), value: header.into_owned() }],
+            secret,
+        })
+    }
+}
+
+/// The value of the signature header. Several lines of one name are one list (RFC 9110, 5.3).
+fn signature_header(request: &RawRequest) -> Option<Cow<'_, [u8]>> {
+    let mut lines =
+        request.headers.iter().filter(|h| h.name == SIGNATURE_HEADER).map(|h| h.value.as_slice());
+    let first = lines.next()?;
+    let mut all = Cow::Borrowed(first);
+    for line in lines {
+        let list = all.to_mut();
+        list.push(b',');
+        list.extend_from_slice(line);
+    }
+    Some(all)
+}

@@ -1,0 +1,289 @@
+//! A store for the tests of what lies above it. Not durable, and it can be told to fail or to wait.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
+use super::{
+    Admission, Claim, ClaimRequest, Cursor, DeliveryQuery, EventQuery, NewEvent, Page, PageRequest,
+    Retained, RetentionPolicy, Settled, Settlement, Store, StoreError, StoreStats,
+};
+use crate::domain::clock::Timestamp;
+use crate::domain::delivery::{Delivery, DeliveryId, Status};
+use crate::domain::endpoint::{Endpoint, EndpointId, SecretId};
+use crate::domain::event::{EventKey, EventSeq, StoredEvent, VerifiedEvent};
+use crate::domain::kv::{KvEntry, KvPage, KvRange, KvVersion};
+use crate::domain::plugin::PluginName;
+
+/// A genuine event of this id and type.
+pub(crate) fn event(id: &str, kind: &str) -> VerifiedEvent {
+    VerifiedEvent {
+        key: EventKey { provider: "stripe".into(), id: id.into() },
+        kind: kind.into(),
+        account: None,
+        livemode: false,
+        api_version: None,
+        request_id: None,
+        occurred_at: Timestamp::from_secs(1),
+        object: None,
+        content_type: "application/json".into(),
+        body: Bytes::from_static(b"{\"a\": 1}"),
+        proof: vec![],
+        secret: SecretId("00000000".into()),
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// In order of acceptance.
+    events: Vec<Arc<StoredEvent>>,
+    deliveries: Vec<Delivery>,
+    kv: BTreeMap<(PluginName, String), Vec<u8>>,
+    endpoints: BTreeMap<EndpointId, Endpoint>,
+    failure: Option<Box<dyn Fn() -> StoreError + Send>>,
+}
+
+/// See the module.
+pub(crate) struct MemoryStore {
+    state: Mutex<State>,
+    /// `accept` takes a permit first: with none left it waits.
+    gate: Semaphore,
+    /// `accept` gives a permit as it begins to wait.
+    pub(crate) waiting: Semaphore,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        let gate = Semaphore::new(Semaphore::MAX_PERMITS);
+        Self { state: Mutex::default(), gate, waiting: Semaphore::new(0) }
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryStore")
+    }
+}
+
+impl MemoryStore {
+    /// One whose `accept` waits until `release` is called.
+    pub(crate) fn shut() -> Self {
+        Self { gate: Semaphore::new(0), ..Self::default() }
+    }
+
+    pub(crate) fn release(&self) {
+        self.gate.add_permits(1_000);
+    }
+
+    /// From now on everything fails like this.
+    pub(crate) fn fail_with(&self, failure: impl Fn() -> StoreError + Send + 'static) {
+        self.lock().failure = Some(Box::new(failure));
+    }
+
+    pub(crate) fn kept(&self) -> Vec<Arc<StoredEvent>> {
+        self.lock().events.clone()
+    }
+
+    pub(crate) fn kept_deliveries(&self) -> Vec<Delivery> {
+        self.lock().deliveries.clone()
+    }
+
+    pub(crate) fn change_delivery(&self, id: &str, change: impl FnOnce(&mut Delivery)) {
+        let mut state = self.lock();
+        change(state.deliveries.iter_mut().find(|d| d.id.to_string() == id).unwrap());
+    }
+
+    pub(crate) fn put_kv(&self, plugin: &str, key: &str, value: &[u8]) {
+        let plugin = plugin.parse().unwrap();
+        self.lock().kv.insert((plugin, key.to_owned()), value.to_vec());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A failure that panics does so under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.lock();
+        match &state.failure {
+            Some(failure) => Err(failure()),
+            None => Ok(state),
+        }
+    }
+}
+
+/// The page of `all`, newest first, that `request` asks for.
+fn page<T: Clone, C: PartialEq>(
+    all: &[T],
+    request: &PageRequest<C>,
+    cursor: impl Fn(&T) -> C,
+    wanted: impl Fn(&T) -> bool,
+) -> Page<T> {
+    let place = |c: &C| all.iter().position(|t| cursor(t) == *c).unwrap_or(all.len());
+    let mut data: Vec<T> = match &request.from {
+        None => all.iter().filter(|t| wanted(t)).cloned().collect(),
+        Some(Cursor::After(c)) => {
+            all.iter().skip(place(c) + 1).filter(|t| wanted(t)).cloned().collect()
+        }
+        Some(Cursor::Before(c)) => {
+            let newer: Vec<T> = all.iter().take(place(c)).filter(|t| wanted(t)).cloned().collect();
+            let from = newer.len().saturating_sub(request.limit);
+            let has_more = from > 0;
+            return Page { data: newer[from..].to_vec(), has_more };
+        }
+    };
+    let has_more = data.len() > request.limit;
+    data.truncate(request.limit);
+    Page { data, has_more }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn accept(&self, events: Vec<NewEvent>) -> Result<Vec<Admission>, StoreError> {
+        self.waiting.add_permits(1);
+        let _pass = self.gate.acquire().await.unwrap();
+        let mut state = self.open()?;
+        let mut out = Vec::new();
+        for new in events {
+            if let Some(known) = state.events.iter().find(|e| e.event.key == new.event.key) {
+                out.push(Admission::Duplicate(known.seq));
+                continue;
+            }
+            let seq = EventSeq(state.events.len() as u64 + 1);
+            for plugin in new.plugins {
+                state.deliveries.push(Delivery {
+                    id: DeliveryId { event: new.event.key.clone(), plugin },
+                    status: Status::Pending,
+                    attempts: 0,
+                    next_attempt_at: Some(new.received_at),
+                    history: vec![],
+                });
+            }
+            state.events.push(Arc::new(StoredEvent {
+                seq,
+                endpoint: new.endpoint,
+                received_at: new.received_at,
+                source: new.source,
+                event: new.event,
+            }));
+            out.push(Admission::Accepted(seq));
+        }
+        Ok(out)
+    }
+
+    async fn claim(&self, _: ClaimRequest) -> Result<Claim, StoreError> {
+        Ok(Claim::default())
+    }
+
+    async fn work(&self) {}
+
+    async fn settle(&self, _: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+        Ok(vec![])
+    }
+
+    async fn kv_get(&self, plugin: &PluginName, key: &str) -> Result<Option<KvEntry>, StoreError> {
+        let state = self.open()?;
+        let value = state.kv.get(&(plugin.clone(), key.to_owned())).cloned();
+        Ok(value.map(|value| KvEntry { version: KvVersion(3), value }))
+    }
+
+    async fn kv_keys(&self, plugin: &PluginName, range: &KvRange) -> Result<KvPage, StoreError> {
+        let state = self.open()?;
+        let after = |key: &str| range.after.as_deref().is_none_or(|after| key > after);
+        let mut keys: Vec<String> = state
+            .kv
+            .keys()
+            .filter(|(p, key)| p == plugin && key.starts_with(&range.prefix) && after(key))
+            .map(|(_, key)| key.clone())
+            .collect();
+        let more = keys.len() > range.limit;
+        keys.truncate(range.limit);
+        let next = if more { keys.last().cloned() } else { None };
+        Ok(KvPage { keys, next })
+    }
+
+    async fn kv_usage(&self, _: &PluginName) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn event(&self, key: &EventKey) -> Result<Option<Arc<StoredEvent>>, StoreError> {
+        Ok(self.open()?.events.iter().find(|e| e.event.key == *key).cloned())
+    }
+
+    async fn events(&self, query: EventQuery) -> Result<Page<Arc<StoredEvent>>, StoreError> {
+        let state = self.open()?;
+        let all: Vec<_> = state.events.iter().rev().cloned().collect();
+        Ok(page(
+            &all,
+            &query.page,
+            |e| e.event.key.clone(),
+            |e| {
+                let of = |d: &&Delivery| d.id.event == e.event.key;
+                query.kind.as_ref().is_none_or(|kind| *kind == e.event.kind)
+                    && query.status.is_none_or(|status| {
+                        state.deliveries.iter().filter(of).any(|d| d.status == status)
+                    })
+            },
+        ))
+    }
+
+    async fn delivery(&self, id: &DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        Ok(self.open()?.deliveries.iter().find(|d| d.id == *id).cloned())
+    }
+
+    async fn deliveries(&self, query: DeliveryQuery) -> Result<Page<Delivery>, StoreError> {
+        let state = self.open()?;
+        let all: Vec<_> = state.deliveries.iter().rev().cloned().collect();
+        Ok(page(
+            &all,
+            &query.page,
+            |d| d.id.clone(),
+            |d| {
+                query.event.as_ref().is_none_or(|event| *event == d.id.event)
+                    && query.plugin.as_ref().is_none_or(|plugin| *plugin == d.id.plugin)
+                    && query.status.is_none_or(|status| status == d.status)
+            },
+        ))
+    }
+
+    async fn put_endpoint(&self, endpoint: Endpoint) -> Result<(), StoreError> {
+        self.open()?.endpoints.insert(endpoint.id, endpoint);
+        Ok(())
+    }
+
+    async fn delete_endpoint(&self, id: EndpointId) -> Result<bool, StoreError> {
+        Ok(self.open()?.endpoints.remove(&id).is_some())
+    }
+
+    async fn endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
+        Ok(self.open()?.endpoints.values().cloned().collect())
+    }
+
+    async fn retain(&self, _: &RetentionPolicy, _: Timestamp) -> Result<Retained, StoreError> {
+        Ok(Retained::default())
+    }
+
+    async fn stats(&self) -> Result<StoreStats, StoreError> {
+        let state = self.open()?;
+        let done = |d: &&Delivery| !matches!(d.status, Status::Done | Status::Dead);
+        let waiting = state.deliveries.iter().filter(done).count() as u64;
+        Ok(StoreStats {
+            events: state.events.len() as u64,
+            waiting,
+            oldest_waiting: state.events.first().filter(|_| waiting > 0).map(|e| e.received_at),
+            disk_bytes: 4096,
+        })
+    }
+
+    async fn failed(&self) -> String {
+        std::future::pending().await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
