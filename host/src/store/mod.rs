@@ -3,6 +3,8 @@
 //! Every method of [`Store`] is one atomic, durable state transition or one read; no caller
 //! composes two. Nothing here speaks of keys, trees or SQL: each engine uses its own strengths.
 
+pub mod sled;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -227,6 +229,12 @@ pub enum StoreError {
         size: u64,
         /// The most.
         limit: u64,
+    },
+    /// The page begins at an entry that the store does not know.
+    #[error("no `{cursor}` to begin the page at; begin without it")]
+    NoSuchCursor {
+        /// The entry's identifier.
+        cursor: String,
     },
     /// The disk failed. What was asked may or may not be on it: the process must end.
     #[error("the store failed and the process must stop: {0}")]
