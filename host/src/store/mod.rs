@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 pub(crate) mod memory;
+pub mod sled;
 
 use std::fmt;
 use std::sync::Arc;
@@ -230,6 +231,12 @@ pub enum StoreError {
         size: u64,
         /// The most.
         limit: u64,
+    },
+    /// The page begins at an entry that the store does not know.
+    #[error("no `{cursor}` to begin the page at; begin without it")]
+    NoSuchCursor {
+        /// The entry's identifier.
+        cursor: String,
     },
     /// The disk failed. What was asked may or may not be on it: the process must end.
     #[error("the store failed and the process must stop: {0}")]

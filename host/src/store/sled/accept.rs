@@ -1,0 +1,171 @@
+//! Transaction A: dedupe records, blocks of events, their pending deliveries, the type index.
+//!
+//! [`Prepared`] is made on the caller's thread; the rest runs in the committer.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::domain::event::{EventSeq, StoredEvent};
+use crate::store::{Admission, NewEvent};
+
+use super::error::RowError;
+use super::layout;
+use super::names::Names;
+use super::queue::{DeliveryKey, Entry};
+use super::record::Codec;
+use super::rows::{self, Block, Bytes, Counters, Dedupe, Pending, PendingEvent, WHOLE};
+use super::table::MAX_ROW;
+use super::write_set::View;
+
+/// Most events in a block, so that the pending row of a block stays small and a claim that needs
+/// one event of a block unpacks few others.
+const BLOCK_EVENTS: usize = 256;
+
+/// Most bytes of records in a block of more than one event: the block then stands in one row.
+const BLOCK_BYTES: usize = MAX_ROW - 4_096;
+
+/// An event packed and measured, off the committer's thread.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    new: NewEvent,
+    dedupe: Vec<u8>,
+    record: Vec<u8>,
+}
+
+impl Prepared {
+    /// Pack `new`.
+    pub(super) fn new(codec: &Codec, new: NewEvent) -> Result<Self, RowError> {
+        let key = &new.event.key;
+        let dedupe = layout::dedupe(key).ok_or({
+            let id = key.id.len() > layout::MAX_EVENT_ID;
+            RowError::TooLarge {
+                what: if id { "an event's identifier" } else { "a provider's name" },
+                size: if id { key.id.len() } else { key.provider.len() } as u64,
+                limit: if id { layout::MAX_EVENT_ID } else { layout::MAX_PROVIDER } as u64,
+            }
+        })?;
+        let record = codec.pack(&new)?;
+        Ok(Self { new, dedupe, record })
+    }
+
+    /// Bytes it adds to a commit, about.
+    pub(super) fn size(&self) -> usize {
+        self.record.len() + self.dedupe.len() + 32 + 8 * self.new.plugins.len()
+    }
+}
+
+/// The types seen in the newest range of the type index.
+#[derive(Debug, Default)]
+pub(super) struct TypesSeen {
+    range: u64,
+    kinds: HashSet<String>,
+}
+
+/// The events of one commit on their way into blocks.
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
+    first: u64,
+    newest: u64,
+    bytes: usize,
+    records: Vec<Vec<u8>>,
+    pending: Pending,
+    /// What joins the queue once the commit is durable.
+    pub(super) queued: Vec<(DeliveryKey, Entry)>,
+    /// What the deliveries among those will want to read.
+    pub(super) recent: Vec<Arc<StoredEvent>>,
+}
+
+impl Blocks {
+    /// Take `event` in, unless it is known already.
+    pub(super) fn admit(
+        &mut self,
+        view: &mut View<'_>,
+        counters: &mut Counters,
+        names: &Names,
+        types: &mut TypesSeen,
+        event: Prepared,
+    ) -> Result<Admission, RowError> {
+        if let Some(known) = view.get(&event.dedupe)? {
+            let row: Dedupe = rows::decode("a dedupe record", known.bytes())?;
+            return Ok(Admission::Duplicate(EventSeq(row.seq)));
+        }
+        let full = self.records.len() >= BLOCK_EVENTS
+            || self.bytes + event.record.len() > BLOCK_BYTES && !self.records.is_empty();
+        if full {
+            self.close(view, counters)?;
+        }
+        let Prepared { new, dedupe, record } = event;
+        let seq = EventSeq(counters.next_seq);
+        view.set.put(dedupe, rows::encode(&Dedupe { seq: seq.0 })?);
+        types.note(view, seq, &new.event.kind)?;
+        if self.records.is_empty() {
+            self.first = seq.0;
+        }
+        if !new.plugins.is_empty() {
+            let plugins: Vec<_> = new.plugins.iter().map(|p| names.plugin(view, p)).collect();
+            self.pending.events.push(PendingEvent {
+                index: u32::try_from(self.records.len()).unwrap_or(u32::MAX),
+                received_at: new.received_at.as_millis(),
+                plugins: plugins.iter().map(|id| id.0).collect(),
+            });
+            let entry = Entry::new(EventSeq(self.first), new.received_at);
+            self.queued.extend(plugins.into_iter().map(|plugin| ((seq, plugin), entry.clone())));
+            let NewEvent { event, endpoint, received_at, source, plugins: _ } = new;
+            self.newest = self.newest.max(received_at.as_millis());
+            self.recent.push(Arc::new(StoredEvent { seq, endpoint, received_at, source, event }));
+        } else {
+            self.newest = self.newest.max(new.received_at.as_millis());
+        }
+        self.bytes += record.len();
+        self.records.push(record);
+        counters.next_seq += 1;
+        Ok(Admission::Accepted(seq))
+    }
+
+    /// Write the block that is open, if there is one.
+    pub(super) fn close(
+        &mut self,
+        view: &mut View<'_>,
+        counters: &mut Counters,
+    ) -> Result<(), RowError> {
+        if self.records.is_empty() {
+            return Ok(());
+        }
+        let first = EventSeq(self.first);
+        let records = self.records.iter().map(|record| Bytes(record)).collect();
+        let mut value = Vec::with_capacity(self.bytes + 4 * self.records.len() + 16);
+        value.push(WHOLE);
+        let value = postcard::to_extend(&Block { newest: self.newest, records }, value)
+            .map_err(|e| RowError::Unencodable(e.to_string()))?;
+        counters.events += self.records.len() as u64;
+        counters.block_bytes += value.len() as u64;
+        view.set.put(layout::block(first), value);
+        if !self.pending.events.is_empty() {
+            view.set.put(layout::pending(first), rows::encode(&self.pending)?);
+        }
+        self.newest = 0;
+        self.bytes = 0;
+        self.records.clear();
+        self.pending.events.clear();
+        Ok(())
+    }
+}
+
+impl TypesSeen {
+    /// Write that the range of `seq` holds an event of type `kind`, at first sight.
+    fn note(&mut self, view: &mut View<'_>, seq: EventSeq, kind: &str) -> Result<(), RowError> {
+        let range = layout::type_range(seq);
+        if self.range != range {
+            self.range = range;
+            self.kinds.clear();
+        }
+        if !self.kinds.contains(kind) {
+            // A kind that was long ago in this very range may be written twice: no harm.
+            if self.kinds.len() < layout::TYPE_RANGE as usize {
+                self.kinds.insert(kind.to_owned());
+            }
+            view.set.put(layout::type_entry(range, kind), rows::encode(&())?);
+        }
+        Ok(())
+    }
+}

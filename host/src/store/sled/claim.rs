@@ -1,0 +1,133 @@
+//! Claiming: leases from the queue, events from the cache or their blocks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::delivery::DeliveryId;
+use crate::domain::event::{EventSeq, StoredEvent};
+use crate::domain::plugin::PluginName;
+use crate::store::{Claim, ClaimRequest, ClaimedDelivery, StoreError};
+
+use super::error::RowError;
+use super::layout::PluginId;
+use super::queue::{DeliveryKey, Entry, Taken};
+use super::shared::Shared;
+
+/// How long a delivery whose event cannot be read stays out of the way of the others.
+const DAMAGED_WAIT: Duration = Duration::from_secs(60);
+
+/// Leases that go back if nobody takes them: a claim may be dropped half-way.
+#[derive(Debug)]
+struct Untaken {
+    shared: Arc<Shared>,
+    entries: Vec<(DeliveryKey, Entry)>,
+}
+
+impl Drop for Untaken {
+    fn drop(&mut self) {
+        if self.entries.is_empty() {
+            return;
+        }
+        let mut queue = self.shared.queue();
+        for (key, entry) in self.entries.drain(..) {
+            if let Some(lease) = entry.lease {
+                queue.put_back(key, lease, entry.due, None);
+            }
+        }
+        drop(queue);
+        self.shared.work.announce();
+    }
+}
+
+/// Take due deliveries with their events.
+pub(super) async fn claim(shared: Arc<Shared>, request: ClaimRequest) -> Result<Claim, StoreError> {
+    shared.work.begin_claim();
+    let numbered = request.plugins.into_iter().filter_map(|(name, room)| {
+        let id = shared.names.find(&name)?;
+        Some((id, (name, room)))
+    });
+    let plugins: HashMap<PluginId, (PluginName, usize)> = numbered.collect();
+    let room = plugins.iter().map(|(id, (_, room))| (*id, *room)).collect();
+    let Taken { entries, next_due } = shared.queue().take(room, request.limit, request.now);
+    if entries.is_empty() {
+        return Ok(Claim { deliveries: Vec::new(), next_due });
+    }
+    let mut untaken = Untaken { shared: Arc::clone(&shared), entries };
+    let wanted = untaken.entries.iter().map(|((seq, _), _)| *seq);
+    let mut events: BTreeMap<EventSeq, Arc<StoredEvent>> =
+        wanted.filter_map(|seq| Some((seq, shared.cache.get(seq)?))).collect();
+    let mut damage = None;
+    let missing = missing_blocks(&untaken.entries, &events);
+    if !missing.is_empty() {
+        let shared = Arc::clone(&shared);
+        let loaded = tokio::task::spawn_blocking(move || load(&shared, &missing));
+        let (found, error) = loaded.await.map_err(|e| StoreError::Failed(e.to_string()))?;
+        events.extend(found.into_iter().map(|event| (event.seq, event)));
+        damage = error;
+    }
+    let mut deliveries = Vec::with_capacity(untaken.entries.len());
+    let mut queue = shared.queue();
+    for (key, entry) in untaken.entries.drain(..) {
+        let Some(lease) = entry.lease else { continue };
+        let found = events.get(&key.0).zip(plugins.get(&key.1));
+        let Some((event, (plugin, _))) = found else {
+            tracing::error!(
+                event = key.0.0,
+                "an event that has deliveries cannot be read; trying again in a minute"
+            );
+            queue.put_back(key, lease, Some(request.now.plus(DAMAGED_WAIT)), None);
+            continue;
+        };
+        deliveries.push(ClaimedDelivery {
+            id: DeliveryId { event: event.event.key.clone(), plugin: plugin.clone() },
+            event: Arc::clone(event),
+            attempt: entry.attempts.saturating_add(1),
+            replay: false,
+            lease,
+        });
+    }
+    drop(queue);
+    match damage {
+        Some(e) if deliveries.is_empty() => Err(e.into()),
+        _ => Ok(Claim { deliveries, next_due }),
+    }
+}
+
+/// Blocks that hold events not yet at hand, each once, with those events.
+fn missing_blocks(
+    entries: &[(DeliveryKey, Entry)],
+    events: &BTreeMap<EventSeq, Arc<StoredEvent>>,
+) -> BTreeMap<EventSeq, Vec<EventSeq>> {
+    let mut missing: BTreeMap<EventSeq, Vec<EventSeq>> = BTreeMap::new();
+    for ((seq, _), entry) in entries {
+        if !events.contains_key(seq) {
+            missing.entry(entry.block).or_default().push(*seq);
+        }
+    }
+    missing
+}
+
+type Loaded = (Vec<Arc<StoredEvent>>, Option<RowError>);
+
+fn load(shared: &Shared, missing: &BTreeMap<EventSeq, Vec<EventSeq>>) -> Loaded {
+    let (mut found, mut damage) = (Vec::new(), None);
+    for (block, wanted) in missing {
+        // The block's other events that still wait come along: they are claimed next.
+        let waits = |seq| wanted.contains(&seq) || is_waiting(shared, seq);
+        let loaded = shared.unpack_block(*block, waits, |event| {
+            shared.cache.put(Arc::clone(&event));
+            found.push(event);
+        });
+        if let Err(e) = loaded {
+            tracing::error!(block = block.0, cause = %e, "a block of events cannot be read");
+            damage = Some(e);
+        }
+    }
+    (found, damage)
+}
+
+fn is_waiting(shared: &Shared, seq: EventSeq) -> bool {
+    let (from, to) = ((seq, PluginId(0)), (seq, PluginId(u32::MAX)));
+    shared.queue().range(from..=to).next().is_some()
+}

@@ -1,0 +1,262 @@
+//! The one writer: takes what waits, makes it one commit, makes that durable, answers all.
+//!
+//! A thread of its own, behind a bounded channel. Nothing is answered before `fdatasync` returned;
+//! after the first failure nothing is committed any more, for a failed sync cannot be repeated.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::domain::clock::Timestamp;
+use crate::store::{Admission, Retained, RetentionPolicy, Settled, Settlement, StoreError};
+
+use super::accept::{Blocks, Prepared, TypesSeen};
+use super::error::RowError;
+use super::layout;
+use super::open::panic_text;
+use super::retain::{Step, Sweep};
+use super::rows::{self, Counters};
+use super::settle::{Change, Settling};
+use super::shared::Shared;
+use super::write_set::View;
+
+/// Most bytes of one commit, and so of one transition.
+pub(super) const COMMIT_BYTES: usize = 2 << 20;
+
+/// Most requests of one commit: bounds how long the first of them waits for the others.
+const COMMIT_REQUESTS: usize = 1_024;
+
+/// How often the high-water mark is brought up to date at most.
+const MARK_EVERY: Duration = Duration::from_secs(1);
+
+/// Where an answer goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What the committer is asked for.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// Store events.
+    Accept { events: Vec<Prepared>, size: usize, reply: Reply<Vec<Admission>> },
+    /// End attempts.
+    Settle { settlements: Vec<Settlement>, size: usize, reply: Reply<Vec<Settled>> },
+    /// Put (or remove) a row; answers whether it was there.
+    Row { key: Vec<u8>, value: Option<Vec<u8>>, reply: Reply<bool> },
+    /// One step of retention.
+    Retain { policy: RetentionPolicy, now: Timestamp, reply: Reply<Retained> },
+    /// Finish what came before, and stop.
+    Close,
+}
+
+impl Request {
+    fn size(&self) -> usize {
+        match self {
+            Self::Accept { size, .. } | Self::Settle { size, .. } => *size,
+            Self::Row { key, value, .. } => key.len() + value.as_ref().map_or(0, Vec::len),
+            Self::Retain { .. } | Self::Close => 0,
+        }
+    }
+}
+
+/// Whether the store still takes requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It does.
+    Open,
+    /// It was closed.
+    Closed,
+    /// The disk failed, or the store's own code did.
+    Failed(String),
+}
+
+/// The committer's own state.
+#[derive(Debug)]
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+    counters: Counters,
+    types: TypesSeen,
+    sweep: Sweep,
+    life: watch::Sender<Life>,
+    marked: Instant,
+}
+
+/// An answer that waits for its commit to be durable.
+enum Answer {
+    Accept(Reply<Vec<Admission>>, Vec<Admission>),
+    Settle(Reply<Vec<Settled>>, Vec<Settled>),
+    Row(Reply<bool>, bool),
+    Retain(Reply<Retained>, Retained),
+}
+
+impl Answer {
+    /// A caller that went away does not want it; what was committed stays committed.
+    fn send(self) {
+        match self {
+            Self::Accept(reply, answer) => drop(reply.send(Ok(answer))),
+            Self::Settle(reply, answer) => drop(reply.send(Ok(answer))),
+            Self::Row(reply, answer) => drop(reply.send(Ok(answer))),
+            Self::Retain(reply, answer) => drop(reply.send(Ok(answer))),
+        }
+    }
+}
+
+impl Committer {
+    /// The writer of `shared`, whose counters are these.
+    pub(super) fn new(shared: Arc<Shared>, counters: Counters, life: watch::Sender<Life>) -> Self {
+        let (types, sweep) = (TypesSeen::default(), Sweep::default());
+        Self { shared, counters, types, sweep, life, marked: Instant::now() }
+    }
+
+    /// Serve until closed, abandoned or failed.
+    pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        // A panic of sled's or our own must not leave callers waiting for ever.
+        let served = catch_unwind(AssertUnwindSafe(|| self.serve(&mut requests)));
+        let life = match served {
+            Ok(Ok(())) => Life::Closed,
+            Ok(Err(e)) => Life::Failed(e.to_string()),
+            Err(panic) => Life::Failed(format!("the committer panicked: {}", panic_text(&*panic))),
+        };
+        if let Life::Failed(cause) = &life {
+            tracing::error!(cause, "the store failed; nothing more is committed");
+        }
+        // Told before the requests that still wait are dropped: their callers look here then.
+        self.life.send_replace(life);
+    }
+
+    fn serve(&mut self, requests: &mut mpsc::Receiver<Request>) -> Result<(), RowError> {
+        let mut left_over = None;
+        loop {
+            let first = left_over.take().or_else(|| requests.blocking_recv());
+            // Abandoned without a close: the next opening finds an unclean stop.
+            let Some(first) = first else { return Ok(()) };
+            let mut size = first.size();
+            let mut batch = vec![first];
+            while batch.len() < COMMIT_REQUESTS && !matches!(batch.last(), Some(Request::Close)) {
+                let Ok(next) = requests.try_recv() else { break };
+                if size + next.size() > COMMIT_BYTES {
+                    left_over = Some(next);
+                    break;
+                }
+                size += next.size();
+                batch.push(next);
+            }
+            let close = matches!(batch.last(), Some(Request::Close));
+            self.commit(batch)?;
+            if close {
+                return self.close();
+            }
+        }
+    }
+
+    fn close(&self) -> Result<(), RowError> {
+        let directory = &self.shared.directory;
+        directory.mark().raise(self.counters.commits).map_err(RowError::Sync)?;
+        directory.finish().map_err(|e| RowError::Sync(std::io::Error::other(e)))
+    }
+
+    fn commit(&mut self, batch: Vec<Request>) -> Result<(), RowError> {
+        let shared = Arc::clone(&self.shared);
+        let mut view = View::new(&shared.table);
+        let mut blocks = Blocks::default();
+        let mut settling = Settling::default();
+        let mut answers = Vec::with_capacity(batch.len());
+        for request in batch {
+            answers.extend(self.plan(&mut view, &mut blocks, &mut settling, request)?);
+        }
+        blocks.close(&mut view, &mut self.counters)?;
+        if !view.set.is_empty() {
+            self.counters.commits += 1;
+            view.set.put(layout::COUNTERS.to_vec(), rows::encode(&self.counters)?);
+            shared.table.apply(view.set)?;
+            shared.table.sync()?;
+            if self.marked.elapsed() >= MARK_EVERY {
+                shared.directory.mark().raise(self.counters.commits).map_err(RowError::Sync)?;
+                self.marked = Instant::now();
+            }
+        }
+        self.publish(blocks, settling);
+        answers.into_iter().for_each(Answer::send);
+        Ok(())
+    }
+
+    /// Judge one request. An error ends the store; what concerns the request alone is answered.
+    fn plan(
+        &mut self,
+        view: &mut View<'_>,
+        blocks: &mut Blocks,
+        settling: &mut Settling,
+        request: Request,
+    ) -> Result<Option<Answer>, RowError> {
+        let names = &self.shared.names;
+        Ok(match request {
+            Request::Accept { events, reply, .. } => {
+                let admit =
+                    |event| blocks.admit(view, &mut self.counters, names, &mut self.types, event);
+                let admitted = events.into_iter().map(admit).collect::<Result<_, _>>()?;
+                Some(Answer::Accept(reply, admitted))
+            }
+            Request::Settle { settlements, reply, .. } => {
+                let mut judge = |settlement| {
+                    settling.settle(view, &mut self.counters, &self.shared, settlement)
+                };
+                let settled: Result<_, _> = settlements.into_iter().map(&mut judge).collect();
+                answer_damage(settled, reply, Answer::Settle)?
+            }
+            Request::Row { key, value, reply } => {
+                let was = view.get(&key)?.is_some();
+                match value {
+                    Some(value) => view.set.put(key, value),
+                    None if was => view.set.delete(key),
+                    None => {}
+                }
+                Some(Answer::Row(reply, was))
+            }
+            Request::Retain { policy, now, reply } => {
+                let step = Step { shared: &self.shared, policy: &policy, now };
+                let done = self.sweep.step(view, &mut self.counters, &step);
+                answer_damage(done, reply, Answer::Retain)?
+            }
+            Request::Close => None,
+        })
+    }
+
+    /// What is durable becomes visible to claimers.
+    fn publish(&self, blocks: Blocks, settling: Settling) {
+        let shared = &self.shared;
+        blocks.recent.into_iter().for_each(|event| shared.cache.put(event));
+        if blocks.queued.is_empty() && settling.changes.is_empty() {
+            return;
+        }
+        let mut queue = shared.queue();
+        for change in settling.changes {
+            match change {
+                Change::Finish(key) => queue.finish(key),
+                Change::PutBack { key, lease, due, attempted } => {
+                    queue.put_back(key, lease, Some(due), attempted);
+                }
+            }
+        }
+        for (key, entry) in blocks.queued {
+            queue.add(key, entry);
+        }
+        drop(queue);
+        shared.work.announce();
+    }
+}
+
+/// A row that cannot be read concerns who asked for it; anything else ends the store.
+fn answer_damage<T>(
+    done: Result<T, RowError>,
+    reply: Reply<T>,
+    answer: fn(Reply<T>, T) -> Answer,
+) -> Result<Option<Answer>, RowError> {
+    match done {
+        Ok(done) => Ok(Some(answer(reply, done))),
+        Err(e @ (RowError::Damaged { .. } | RowError::TooLarge { .. })) => {
+            drop(reply.send(Err(e.into())));
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
+}

@@ -1,0 +1,226 @@
+//! Every key of the embedded store, byte by byte: the only place that knows them.
+//!
+//! Not the values (`rows`) and not how they are reached (`table`). `LAYOUT.md` is the same for
+//! people. All integers in keys are big-endian, so that byte order is number order.
+
+use crate::domain::endpoint::EndpointId;
+use crate::domain::event::{EventKey, EventSeq};
+
+/// The one row of counters.
+pub(super) const COUNTERS: &[u8] = b"m";
+
+/// First byte of a block of event records.
+pub(super) const BLOCK: u8 = b'b';
+/// First byte of a chunk of a value too large for one row.
+pub(super) const CHUNK: u8 = b'c';
+/// First byte of a dedupe record.
+pub(super) const DEDUPE: u8 = b'd';
+/// First byte of an endpoint.
+pub(super) const ENDPOINT: u8 = b'e';
+/// First byte of the identifiers of a block that went.
+pub(super) const GHOST: u8 = b'g';
+/// First byte of a value of a plugin's state.
+pub(super) const KV: u8 = b'k';
+/// First byte of a name that stands as a number in other rows.
+pub(super) const NAME: u8 = b'n';
+/// First byte of the unfinished deliveries of a block.
+pub(super) const PENDING: u8 = b'p';
+/// First byte of the coarse index of event types.
+pub(super) const TYPE: u8 = b't';
+/// First byte of the bytes a plugin's state holds.
+pub(super) const USAGE: u8 = b'u';
+/// First byte of a delivery that was attempted.
+pub(super) const DELIVERY: u8 = b'v';
+/// First byte of the index of dead deliveries.
+pub(super) const DEAD: u8 = b'x';
+
+/// Events per range of the type index: one key per type and range, so 244 keys of the commonest
+/// type stand for a million events, and a listing by type reads at most this many events in vain.
+pub(super) const TYPE_RANGE: u64 = 4096;
+
+/// Bytes of a type that the index tells apart; longer ones share their entries and are told apart
+/// by reading the events.
+pub(super) const TYPE_PREFIX: usize = 256;
+
+/// Most bytes of a provider's identifier of an event. Providers' identifiers have 30 to 60.
+pub(super) const MAX_EVENT_ID: usize = 512;
+
+/// Most bytes of a provider's name: its length is one byte of the dedupe key.
+pub(super) const MAX_PROVIDER: usize = 255;
+
+/// A plugin's name as a number, unique within one store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct PluginId(pub(super) u32);
+
+/// What a numbered name is a name of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum NameClass {
+    /// A plugin's name.
+    Plugin,
+    /// The 32 bytes of a component's digest.
+    Digest,
+}
+
+impl NameClass {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Plugin => b'p',
+            Self::Digest => b'd',
+        }
+    }
+}
+
+/// `d`, length of the provider (1), provider, identifier. `None` when either is too long.
+pub(super) fn dedupe(key: &EventKey) -> Option<Vec<u8>> {
+    let provider = u8::try_from(key.provider.len()).ok()?;
+    if key.id.len() > MAX_EVENT_ID {
+        return None;
+    }
+    let mut out = Vec::with_capacity(2 + key.provider.len() + key.id.len());
+    out.extend([DEDUPE, provider]);
+    out.extend(key.provider.as_bytes());
+    out.extend(key.id.as_bytes());
+    Some(out)
+}
+
+/// `b`, sequence number of the block's first event (8).
+pub(super) fn block(first: EventSeq) -> Vec<u8> {
+    numbered(BLOCK, first)
+}
+
+/// `p`, sequence number of the block's first event (8).
+pub(super) fn pending(first: EventSeq) -> Vec<u8> {
+    numbered(PENDING, first)
+}
+
+/// `g`, sequence number of the first event of the block that went (8).
+pub(super) fn ghost(first: EventSeq) -> Vec<u8> {
+    numbered(GHOST, first)
+}
+
+/// `v`, sequence number of the event (8), plugin (4).
+pub(super) fn delivery(seq: EventSeq, plugin: PluginId) -> Vec<u8> {
+    pair(DELIVERY, seq, plugin)
+}
+
+/// `x`, sequence number of the event (8), plugin (4).
+pub(super) fn dead(seq: EventSeq, plugin: PluginId) -> Vec<u8> {
+    pair(DEAD, seq, plugin)
+}
+
+/// `k`, plugin (4), the plugin's key (or a prefix of keys).
+pub(super) fn kv(plugin: PluginId, key: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(5 + key.len());
+    out.push(KV);
+    out.extend(plugin.0.to_be_bytes());
+    out.extend(key.as_bytes());
+    out
+}
+
+/// `u`, plugin (4).
+pub(super) fn usage(plugin: PluginId) -> Vec<u8> {
+    let mut out = vec![USAGE];
+    out.extend(plugin.0.to_be_bytes());
+    out
+}
+
+/// `e`, UUID (16).
+pub(super) fn endpoint(id: EndpointId) -> Vec<u8> {
+    let mut out = vec![ENDPOINT];
+    out.extend(id.0.as_bytes());
+    out
+}
+
+/// `t`, sequence number divided by [`TYPE_RANGE`] (8), first [`TYPE_PREFIX`] bytes of the type.
+/// The range stands first so that retention drops whole ranges.
+pub(super) fn type_entry(range: u64, kind: &str) -> Vec<u8> {
+    let kind = kind.as_bytes();
+    let mut out = vec![TYPE];
+    out.extend(range.to_be_bytes());
+    out.extend(kind.get(..TYPE_PREFIX).unwrap_or(kind));
+    out
+}
+
+/// The range of the type index that holds `seq`.
+pub(super) const fn type_range(seq: EventSeq) -> u64 {
+    seq.0 / TYPE_RANGE
+}
+
+/// `n`, class (1), number (4).
+pub(super) fn name(class: NameClass, number: u32) -> Vec<u8> {
+    let mut out = vec![NAME, class.byte()];
+    out.extend(number.to_be_bytes());
+    out
+}
+
+/// `c`, the key the value belongs to, number of the chunk (2).
+pub(super) fn chunk(owner: &[u8], index: u16) -> Vec<u8> {
+    let mut out = Vec::with_capacity(owner.len() + 3);
+    out.push(CHUNK);
+    out.extend(owner);
+    out.extend(index.to_be_bytes());
+    out
+}
+
+/// The sequence number in a key made by [`block`], [`pending`] or [`ghost`].
+pub(super) fn parse_numbered(tag: u8, key: &[u8]) -> Option<EventSeq> {
+    let (first, rest) = key.split_first()?;
+    let seq = rest.try_into().ok().map(u64::from_be_bytes)?;
+    (*first == tag).then_some(EventSeq(seq))
+}
+
+/// The parts of a key made by [`delivery`] or [`dead`].
+pub(super) fn parse_pair(tag: u8, key: &[u8]) -> Option<(EventSeq, PluginId)> {
+    let (first, rest) = key.split_first()?;
+    let (seq, plugin) = rest.split_first_chunk::<8>()?;
+    let plugin = plugin.try_into().ok().map(u32::from_be_bytes)?;
+    (*first == tag).then_some((EventSeq(u64::from_be_bytes(*seq)), PluginId(plugin)))
+}
+
+/// The plugin's key in a key made by [`kv`].
+pub(super) fn parse_kv(key: &[u8]) -> Option<&str> {
+    let rest = key.get(5..)?;
+    std::str::from_utf8(rest).ok()
+}
+
+/// The range in a key made by [`type_entry`].
+pub(super) fn parse_type_entry(key: &[u8]) -> Option<(u64, &[u8])> {
+    let (first, rest) = key.split_first()?;
+    let (range, kind) = rest.split_first_chunk::<8>()?;
+    (*first == TYPE).then_some((u64::from_be_bytes(*range), kind))
+}
+
+/// The class and the number in a key made by [`name`].
+pub(super) fn parse_name(key: &[u8]) -> Option<(NameClass, u32)> {
+    let [NAME, class, number @ ..] = key else { return None };
+    let class =
+        [NameClass::Plugin, NameClass::Digest].into_iter().find(|known| known.byte() == *class)?;
+    Some((class, u32::from_be_bytes(number.try_into().ok()?)))
+}
+
+/// The least key above every key that starts with `prefix`; empty when there is none.
+pub(super) fn after_prefix(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if let Some(next) = last.checked_add(1) {
+            end.push(next);
+            break;
+        }
+    }
+    end
+}
+
+fn numbered(tag: u8, seq: EventSeq) -> Vec<u8> {
+    let mut out = Vec::with_capacity(9);
+    out.push(tag);
+    out.extend(seq.0.to_be_bytes());
+    out
+}
+
+fn pair(tag: u8, seq: EventSeq, plugin: PluginId) -> Vec<u8> {
+    let mut out = Vec::with_capacity(13);
+    out.push(tag);
+    out.extend(seq.0.to_be_bytes());
+    out.extend(plugin.0.to_be_bytes());
+    out
+}

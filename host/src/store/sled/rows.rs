@@ -1,0 +1,221 @@
+//! Every value of the embedded store, as it is encoded.
+//!
+//! Not the keys (`layout`) and not the events inside a block (`record`). The shapes here are the
+//! store's own, so that a change of the domain cannot change what is on disk unnoticed. The first
+//! byte of each value says how the rest is to be read; the rest is postcard.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::error::RowError;
+
+/// First byte of a value of format 1 that stands whole in its row. The high four bits are the
+/// format version, the low four say whether the value is whole (0) or chunked (1).
+pub(super) const WHOLE: u8 = 0x10;
+
+/// First byte of a row that says where the chunks of a value of format 1 are.
+pub(super) const CHUNKED: u8 = 0x11;
+
+/// Bytes that are encoded at once rather than one by one; the encoding is that of a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Bytes<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        <&'a [u8]>::deserialize(from).map(Self)
+    }
+}
+
+/// What every commit brings up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Counters {
+    /// How many commits there were; the high-water mark is compared with it.
+    pub(super) commits: u64,
+    /// How often the store was opened. Leases of different openings never meet.
+    pub(super) opens: u64,
+    /// Number of the next event.
+    pub(super) next_seq: u64,
+    /// Version of the next kv write.
+    pub(super) next_version: u64,
+    /// Events kept.
+    pub(super) events: u64,
+    /// Bytes of the blocks kept.
+    pub(super) block_bytes: u64,
+}
+
+impl Counters {
+    /// Those of an empty store.
+    pub(super) const NEW: Self =
+        Self { commits: 0, opens: 0, next_seq: 1, next_version: 1, events: 0, block_bytes: 0 };
+}
+
+/// The dedupe record of one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Dedupe {
+    /// The event's number.
+    pub(super) seq: u64,
+}
+
+/// Events that were committed together, with consecutive numbers from the one in the key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Block<'a> {
+    /// When the latest of them came, in milliseconds.
+    pub(super) newest: u64,
+    /// One `record` each.
+    #[serde(borrow)]
+    pub(super) records: Vec<Bytes<'a>>,
+}
+
+/// The deliveries a block began with. Written once; goes with the last of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Pending {
+    /// Events with deliveries, in order.
+    pub(super) events: Vec<PendingEvent>,
+}
+
+/// The deliveries of one event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PendingEvent {
+    /// Place in the block.
+    pub(super) index: u32,
+    /// When it came, in milliseconds.
+    pub(super) received_at: u64,
+    /// Plugins, by number.
+    pub(super) plugins: Vec<u32>,
+}
+
+/// How a delivery stands after its last attempt. `Pending` and `Running` have no row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Stand {
+    /// Committed.
+    Done,
+    /// Given up.
+    Dead,
+    /// To be attempted again, not before this moment in milliseconds.
+    Retry(u64),
+}
+
+/// A delivery that was attempted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Delivery {
+    /// How it stands.
+    pub(super) stand: Stand,
+    /// Attempts that counted.
+    pub(super) attempts: u32,
+    /// The last ones, oldest first.
+    pub(super) history: Vec<Attempt>,
+}
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Attempt {
+    pub(super) number: u32,
+    pub(super) started_at: u64,
+    /// The code, by number.
+    pub(super) digest: u32,
+    pub(super) outcome: Outcome,
+    pub(super) reason: String,
+    pub(super) cpu_micros: u64,
+    pub(super) wall_micros: u64,
+    pub(super) memory: u64,
+    pub(super) kv_operations: u32,
+    pub(super) logs: Vec<LogRecord>,
+    pub(super) dropped: u64,
+}
+
+/// The domain's outcomes, by their place here: append only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Outcome {
+    Ok,
+    Retry,
+    Reject,
+    Crashed,
+    OutOfTime,
+    OutOfMemory,
+    HostFault,
+    Saturated,
+}
+
+/// One log record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LogRecord {
+    /// 0 trace, 1 debug, 2 info, 3 warn, 4 error.
+    pub(super) level: u8,
+    pub(super) message: String,
+    pub(super) attributes: Vec<(String, String)>,
+}
+
+/// A value of a plugin's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kv<'a> {
+    pub(super) version: u64,
+    #[serde(borrow)]
+    pub(super) value: Bytes<'a>,
+}
+
+/// Bytes a plugin's state holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Usage {
+    pub(super) bytes: u64,
+}
+
+/// What stays of a block that went, until its identifiers may be forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ghost {
+    /// When the latest of its events came, in milliseconds.
+    pub(super) newest: u64,
+    /// Provider and identifier of each.
+    pub(super) keys: Vec<(String, String)>,
+}
+
+/// An endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Endpoint {
+    pub(super) provider: String,
+    /// Each with the moment from which it proves nothing, in milliseconds.
+    pub(super) secrets: Vec<(String, Option<u64>)>,
+    pub(super) tolerance_millis: u64,
+    pub(super) description: Option<String>,
+    pub(super) created_at: u64,
+    /// 0 configuration, 1 admin API.
+    pub(super) origin: u8,
+}
+
+/// A row that says where the chunks of a value are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Chunks {
+    /// Bytes of the whole value, its first byte excepted.
+    pub(super) bytes: u64,
+    /// How many chunks.
+    pub(super) count: u16,
+}
+
+/// The value of a row: format, then content.
+pub(super) fn encode<T: Serialize>(row: &T) -> Result<Vec<u8>, RowError> {
+    encode_as(WHOLE, row)
+}
+
+/// As [`encode`], with another first byte.
+pub(super) fn encode_as<T: Serialize>(first: u8, row: &T) -> Result<Vec<u8>, RowError> {
+    postcard::to_extend(row, vec![first]).map_err(|e| RowError::Unencodable(e.to_string()))
+}
+
+/// Read a value whose first byte was [`WHOLE`] (and is no longer there).
+pub(super) fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T, RowError> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((row, [])) => Ok(row),
+        Ok((_, rest)) => Err(RowError::damaged(what, format!("{} bytes too many", rest.len()))),
+        Err(e) => Err(RowError::damaged(what, e.to_string())),
+    }
+}
+
+/// As [`decode`], for rows that borrow nothing.
+pub(super) fn decode_owned<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, RowError> {
+    decode(what, bytes)
+}
