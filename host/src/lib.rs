@@ -31,5 +31,6 @@
 //! ```
 
 pub mod domain;
+pub mod plugin;
 pub mod provider;
 pub mod store;
