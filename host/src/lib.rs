@@ -33,4 +33,5 @@
 pub mod domain;
 pub mod plugin;
 pub mod provider;
+pub mod registry;
 pub mod store;
