@@ -14,6 +14,7 @@ use super::guest::{Guest, Role};
 use super::imports::kv::KvSession;
 use super::imports::wasi::Surroundings;
 use super::logbook::LogBook;
+use super::outcome::bounded;
 use super::run::{Bounds, run};
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::delivery::{DeliveryId, Logs, Outcome, Usage};
@@ -198,12 +199,12 @@ impl Loaded {
             Ok(Ok(())) => execution.writes = writes,
             Ok(Err(contract::Failure::Retry(retry))) => {
                 execution.outcome = Outcome::Retry;
-                execution.reason = retry.reason;
+                execution.reason = bounded(retry.reason);
                 execution.retry_after = retry.after.map(Duration::from_millis);
             }
             Ok(Err(contract::Failure::Reject(reason))) => {
                 execution.outcome = Outcome::Reject;
-                execution.reason = reason;
+                execution.reason = bounded(reason);
             }
             Err(fault) => {
                 execution.outcome = fault.outcome;

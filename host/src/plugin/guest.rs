@@ -11,12 +11,14 @@ use wasmtime_wasi::WasiCtx;
 
 use super::imports::kv::KvSession;
 use super::imports::wasi::Surroundings;
-use super::limits::{CpuBudget, MAX_HANDLES, MemoryBudget};
+use super::limits::{CpuMeter, MAX_HANDLES, MemoryBudget};
 use super::logbook::LogBook;
 
 /// What is known of a run while it goes on.
 pub(super) struct Guest {
-    pub(super) cpu: CpuBudget,
+    pub(super) cpu: Arc<CpuMeter>,
+    /// Set when it was ended for the processor time it used.
+    pub(super) out_of_cpu: bool,
     pub(super) memory: MemoryBudget,
     pub(super) logs: LogBook,
     pub(super) role: Role,
@@ -53,9 +55,9 @@ pub(super) enum Abandoned {
     /// The store failed it; [`Guest::fault`] says how.
     #[error("the host abandoned it")]
     HostFault,
-    /// Its ticks are spent.
+    /// [`Guest::out_of_cpu`].
     #[error("its processor time is spent")]
-    OutOfTicks,
+    OutOfCpu,
 }
 
 impl Guest {
@@ -69,7 +71,8 @@ impl Guest {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         Self {
-            cpu: CpuBudget::new(cpu),
+            cpu: Arc::new(CpuMeter::new(cpu)),
+            out_of_cpu: false,
             memory: MemoryBudget::new(memory),
             logs,
             role,

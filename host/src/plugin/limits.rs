@@ -10,14 +10,14 @@
 //! adds one to the epoch every [`TICK`]. A guest's deadline is always the next tick, so a guest
 //! that is running notices every tick; it then
 //!
-//! 1. counts it against its processor time, and ends as `OutOfTime` when its ticks are spent;
+//! 1. ends as `OutOfTime` when the processor time it has used is over its limit;
 //! 2. otherwise *yields*: its thread goes to the next guest that is ready, and the guest's timer
 //!    by the clock gets its turn.
 //!
-//! The limit is therefore the number of ticks a guest was seen running at. A guest that waits for
-//! the store is charged nothing while it waits. A guest whose thread the kernel took away is
-//! charged at most one tick for the whole absence. A run shorter than a tick is usually charged
-//! nothing, and an endless loop with a limit of 200 ms ends after about 210 ms of running.
+//! What is used is measured by the kernel's own clock of the thread's processor time, read when a
+//! guest goes on, when it stops and at its ticks. Waiting for the store costs a guest nothing, nor
+//! does a machine that is busy with other things: neither is its doing. Ticks decide only when one
+//! looks, so an endless loop with a limit of 200 ms ends within a tick of it.
 //!
 //! # Time by the clock
 //!
@@ -37,6 +37,7 @@
 //! `hostcall_bytes` bounds that copy for each call, and the answer of `handle` as well. What the
 //! host keeps of it is bounded by the limits of `kv` and `log`.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -113,35 +114,53 @@ impl PartialLimits {
     }
 }
 
-/// Processor time in ticks.
+/// The processor time one run has used. Shared by the run, which says when the guest goes on and
+/// stops, and the guest, which looks at its ticks: always the same thread at one time.
 #[derive(Debug)]
-pub(super) struct CpuBudget {
-    used: u64,
-    allowed: u64,
+pub(super) struct CpuMeter {
+    limit: Duration,
+    /// Until the guest last stopped, in nanoseconds.
+    used: AtomicU64,
+    /// The thread's clock when the guest last went on, in nanoseconds.
+    resumed: AtomicU64,
 }
 
-impl CpuBudget {
-    /// As many whole ticks as `limit` needs, at least one.
-    pub(super) fn new(limit: Duration) -> Self {
-        let allowed = limit.as_nanos().div_ceil(TICK.as_nanos());
-        Self { used: 0, allowed: u64::try_from(allowed).unwrap_or(u64::MAX).max(1) }
+impl CpuMeter {
+    pub(super) const fn new(limit: Duration) -> Self {
+        Self { limit, used: AtomicU64::new(0), resumed: AtomicU64::new(0) }
     }
 
-    /// Count a tick. False when there was none left.
-    pub(super) const fn tick(&mut self) -> bool {
-        self.used += 1;
-        self.used <= self.allowed
+    /// The guest goes on, on this thread.
+    pub(super) fn resume(&self) {
+        self.resumed.store(thread_time(), Ordering::Relaxed);
     }
 
-    /// Whether more ticks were counted than there were.
-    pub(super) const fn spent(&self) -> bool {
-        self.used > self.allowed
+    /// The guest stops; it went on on this thread.
+    pub(super) fn pause(&self) {
+        self.used.store(self.now(), Ordering::Relaxed);
     }
 
-    /// Ticks counted, within what was allowed.
-    pub(super) fn used(&self) -> u64 {
-        self.used.min(self.allowed)
+    /// Whether the limit is passed at this moment of the guest's running.
+    pub(super) fn spent(&self) -> bool {
+        Duration::from_nanos(self.now()) >= self.limit
     }
+
+    /// What was used until the guest last stopped.
+    pub(super) fn used(&self) -> Duration {
+        Duration::from_nanos(self.used.load(Ordering::Relaxed))
+    }
+
+    fn now(&self) -> u64 {
+        let running = thread_time().saturating_sub(self.resumed.load(Ordering::Relaxed));
+        self.used.load(Ordering::Relaxed).saturating_add(running)
+    }
+}
+
+/// The processor time this thread has used, in nanoseconds.
+fn thread_time() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Bytes over all linear memories and tables of a store.
@@ -240,15 +259,27 @@ mod tests {
     }
 
     #[test]
-    fn ticks_are_rounded_up() {
-        let mut budget = CpuBudget::new(Duration::from_millis(11));
-        assert!(budget.tick());
-        assert!(budget.tick());
-        assert!(!budget.spent());
-        assert!(!budget.tick());
-        assert!(budget.spent());
-        assert_eq!(budget.used(), 2);
-        assert!(CpuBudget::new(Duration::ZERO).tick());
+    fn only_work_is_counted() {
+        let meter = CpuMeter::new(Duration::from_millis(20));
+        // What the thread did before is not the guest's.
+        spin(Duration::from_millis(30));
+        meter.resume();
+        assert!(!meter.spent());
+        std::thread::park_timeout(Duration::from_millis(50));
+        assert!(!meter.spent(), "waiting is free");
+        spin(Duration::from_millis(21));
+        assert!(meter.spent());
+        meter.pause();
+        let used = meter.used();
+        assert!(used >= Duration::from_millis(20));
+        spin(Duration::from_millis(5));
+        assert_eq!(meter.used(), used, "it stopped");
+    }
+
+    /// Use this much processor time.
+    fn spin(time: Duration) {
+        let until = thread_time() + u64::try_from(time.as_nanos()).unwrap();
+        while thread_time() < until {}
     }
 
     #[test]

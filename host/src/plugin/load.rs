@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
 use super::bindings::PluginPre;
+use super::bindings::exports::signalbox::plugin::handler as contract;
 use super::call::{Loaded, Parts};
 use super::engine::{Backend, Engine, Inner, POOLED_MEMORY};
 use super::error::LoadError;
@@ -20,6 +21,7 @@ use super::limits::{DESCRIBE_BYTES, DESCRIBE_CPU, DESCRIBE_WALL, PartialLimits};
 use super::logbook::LogBook;
 use super::run::{Bounds, run};
 use super::{manifest, sniff};
+use crate::domain::delivery::Outcome;
 use crate::domain::plugin::{CapabilityRequest, CodeDigest, Limits, PluginName};
 
 /// The export every plugin has, without its version.
@@ -87,10 +89,13 @@ impl Engine {
     ) -> Result<Loaded, LoadError> {
         let defaults = &policy.limits;
         let linked = link(self.0.backend(prepared.pooled), &prepared.component)?;
-        let pre = linked.clone();
         let memory = defaults.memory.max(Limits::default().memory);
-        let describe = self.0.guests.spawn(async move { describe(&pre, memory).await });
-        let answer = describe.await.map_err(host)??;
+        let mut answer = self.describe(linked.clone(), memory).await;
+        if let Err(LoadError::Describe { outcome: Outcome::Saturated, .. }) = answer {
+            // A busy host must not refuse a good file.
+            answer = self.describe(self.beside_pool(&prepared)?, memory).await;
+        }
+        let answer = answer?;
         let checked = manifest::check(answer, &policy.providers)?;
         let manifest = checked.manifest;
         if !manifest.requests.is_empty() {
@@ -100,8 +105,7 @@ impl Engine {
         let own = policy.plugins.get(&manifest.name).cloned().unwrap_or_default();
         let limits = own.limits.over(defaults);
         let (pre, pooled) = if prepared.pooled && limits.memory > POOLED_MEMORY {
-            let component = deserialize(&self.0.on_demand, &prepared.artefact).map_err(host)?;
-            (link(&self.0.on_demand, &component)?, false)
+            (self.beside_pool(&prepared)?, false)
         } else {
             (linked, prepared.pooled)
         };
@@ -118,6 +122,19 @@ impl Engine {
             grants: own.grants,
             clock: Arc::clone(&self.0.clock),
         }))
+    }
+
+    fn beside_pool(&self, prepared: &Prepared) -> Result<PluginPre<Guest>, LoadError> {
+        let component = deserialize(&self.0.on_demand, &prepared.artefact).map_err(host)?;
+        link(&self.0.on_demand, &component)
+    }
+
+    async fn describe(
+        &self,
+        pre: PluginPre<Guest>,
+        memory: u64,
+    ) -> Result<contract::Manifest, LoadError> {
+        self.0.guests.spawn(async move { describe(&pre, memory).await }).await.map_err(host)?
     }
 }
 
@@ -212,10 +229,7 @@ fn foreign_contract(name: &str) -> bool {
     name.starts_with("signalbox:plugin/") && !version.is_some_and(|v| v.starts_with(TRACK))
 }
 
-async fn describe(
-    pre: &PluginPre<Guest>,
-    memory: u64,
-) -> Result<super::bindings::exports::signalbox::plugin::handler::Manifest, LoadError> {
+async fn describe(pre: &PluginPre<Guest>, memory: u64) -> Result<contract::Manifest, LoadError> {
     let limits = Limits::default();
     let logs = LogBook::new(limits.log_records, limits.log_bytes);
     let guest =

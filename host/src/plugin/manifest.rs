@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::bindings::exports::signalbox::plugin::handler::Manifest as Answer;
+use super::bindings::exports::signalbox::plugin::handler as contract;
 use super::error::ManifestError;
 use super::filter::Filter;
 use crate::domain::plugin::{CapabilityRequest, Manifest, Subscription};
@@ -20,7 +20,10 @@ pub(super) struct Checked {
 
 /// Check every part of `answer`. `providers` are those this host knows; a subscription to another
 /// one is a warning, since the host may learn it later.
-pub(super) fn check(answer: Answer, providers: &[String]) -> Result<Checked, ManifestError> {
+pub(super) fn check(
+    answer: contract::Manifest,
+    providers: &[String],
+) -> Result<Checked, ManifestError> {
     let name = answer.name.parse()?;
     let version = answer.version.parse().map_err(|cause: semver::Error| {
         ManifestError::Version { version: answer.version.clone(), cause: cause.to_string() }
@@ -53,9 +56,8 @@ pub(super) fn check(answer: Answer, providers: &[String]) -> Result<Checked, Man
         subscriptions.push(Subscription { provider, kind, filter: entry.filter });
     }
     attributes(&answer.attributes, &mut warnings)?;
-    let request = |r: super::bindings::exports::signalbox::plugin::handler::Request| {
-        CapabilityRequest { capability: r.capability, scope: r.scope }
-    };
+    let request =
+        |r: contract::Request| CapabilityRequest { capability: r.capability, scope: r.scope };
     let requests = answer.requests.into_iter().map(request).collect();
     let attributes = answer.attributes;
     let manifest = Manifest { name, version, subscriptions, requests, attributes };

@@ -20,9 +20,7 @@ pub(super) struct Fault {
 
 impl Fault {
     fn new(outcome: Outcome, reason: impl Into<String>) -> Self {
-        let mut reason = reason.into();
-        reason.truncate(reason.floor_char_boundary(MAX_REASON));
-        Self { outcome, reason }
+        Self { outcome, reason: bounded(reason.into()) }
     }
 
     /// The timer ended it.
@@ -50,7 +48,7 @@ impl Fault {
         if error.is::<PoolConcurrencyLimitError>() {
             return Self::new(Outcome::Saturated, format!("no room to run it now: {error}"));
         }
-        if guest.cpu.spent() {
+        if guest.out_of_cpu {
             let limit = humantime::format_duration(cpu);
             let reason = format!("it used more than its {limit} of processor time");
             return Self::new(Outcome::OutOfTime, with_stack(reason, error));
@@ -74,6 +72,15 @@ impl Fault {
         }
         Self::new(Outcome::Crashed, with_stack(error.root_cause().to_string(), error))
     }
+}
+
+/// A reason is kept with the attempt, whoever gave it.
+pub(super) fn bounded(mut reason: String) -> String {
+    if reason.len() > MAX_REASON {
+        reason.truncate(reason.floor_char_boundary(MAX_REASON));
+        reason.push_str("... (cut)");
+    }
+    reason
 }
 
 fn with_stack(reason: String, error: &Error) -> String {

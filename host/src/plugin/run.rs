@@ -5,6 +5,7 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use wasmtime::{Result, Store, UpdateDeadline};
 
 use super::bindings::{Plugin, PluginPre};
 use super::guest::{Abandoned, Guest};
-use super::limits::{MAX_HANDLES, TICK};
+use super::limits::MAX_HANDLES;
 use super::outcome::Fault;
 use crate::domain::delivery::Usage;
 
@@ -51,14 +52,15 @@ where
     store.set_max_component_handles(MAX_HANDLES);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut context| {
-        if context.data_mut().cpu.tick() {
-            Ok(UpdateDeadline::Yield(1))
-        } else {
-            Err(Abandoned::OutOfTicks.into())
+        let guest = context.data_mut();
+        guest.out_of_cpu = guest.cpu.spent();
+        if guest.out_of_cpu {
+            return Err(Abandoned::OutOfCpu.into());
         }
+        Ok(UpdateDeadline::Yield(1))
     });
+    let meter = Arc::clone(&store.data().cpu);
     let began = Instant::now();
-    let mut busy = Duration::ZERO;
     let end = {
         let work = async {
             let plugin = pre.instantiate_async(&mut store).await?;
@@ -67,9 +69,9 @@ where
         let mut work = pin!(work);
         // A panic of a host function passes through the guest's frames and ends here.
         let guarded = poll_fn(|context| {
-            let resumed = Instant::now();
+            meter.resume();
             let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
-            busy += resumed.elapsed();
+            meter.pause();
             match polled {
                 Ok(Poll::Pending) => Poll::Pending,
                 Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
@@ -86,9 +88,8 @@ where
         Ok(Err(panic)) => Err(Fault::panicked(panic.as_ref())),
         Err(_) => Err(Fault::out_of_wall(bounds.wall)),
     };
-    let ticks = u32::try_from(guest.cpu.used()).unwrap_or(u32::MAX);
     let usage = Usage {
-        cpu: if ticks == 0 { busy.min(TICK) } else { TICK.saturating_mul(ticks) },
+        cpu: meter.used(),
         wall,
         memory: guest.memory.peak(),
         kv_operations: guest.kv_operations(),

@@ -56,6 +56,9 @@ pub struct RegistryConfig {
     pub timing: Timing,
 }
 
+/// Notifications come in bursts; one look serves all that came within this time.
+const DEBOUNCE: Duration = Duration::from_millis(20);
+
 /// When the registry looks.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
@@ -154,13 +157,18 @@ impl Registry {
                 () = shutdown.cancelled() => return,
             };
             let wait = match changes {
-                Changes::Unsettled => self.timing.settle,
-                Changes::None | Changes::Made => self.timing.rescan,
+                // What was made may have left something behind that has not settled.
+                Changes::Unsettled | Changes::Made => self.timing.settle,
+                Changes::None => self.timing.rescan,
+            };
+            let rest = async {
+                // Waking early or late only moves the next look.
+                let _ = timeout(wait, self.wake.notified()).await;
+                tokio::time::sleep(DEBOUNCE).await;
             };
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                // Waking early or late only moves the next look.
-                _ = timeout(wait, self.wake.notified()) => {}
+                () = rest => {}
             }
         }
     }

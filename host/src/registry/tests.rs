@@ -324,6 +324,11 @@ async fn nothing_is_written_into_the_directory_and_nothing_new_swaps_nothing() {
     let generation = *routes.subscribe().borrow();
     let mut watch = None;
     assert_eq!(registry.look(&mut watch).await, Changes::None);
+    // Copied over itself.
+    fs::write(dir.join("a.wasm"), version("1.0.0")).unwrap();
+    while registry.look(&mut watch).await == Changes::Unsettled {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(*routes.subscribe().borrow(), generation);
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
     running.stop().await;

@@ -71,6 +71,18 @@ async fn an_invalid_component_is_the_compilers_to_refuse() {
 }
 
 #[tokio::test]
+async fn types_may_be_imported_as_the_toolchains_do() {
+    let text = components::text(&components::spec("a", KINDS));
+    let types = r#"(component
+      (import "signalbox:plugin/types@0.1.0" (instance
+        (type $r (record (field "reason" string) (field "after" (option u64))))
+        (export "retry" (type $retry (eq $r)))
+        (type $f (variant (case "retry" $retry) (case "reject" string)))
+        (export "failure" (type (eq $f)))))"#;
+    load(&engine(), components::wat(&text.replacen("(component", types, 1))).await.unwrap();
+}
+
+#[tokio::test]
 async fn another_contract_is_named() {
     let text = components::text(&components::spec("a", KINDS));
     let newer = components::wat(&text.replace("plugin/kv@0.1.0", "plugin/kv@0.2.0"));
