@@ -30,14 +30,23 @@
 //! 5  config, telemetry, app, cli           the wiring
 //! ```
 
-pub mod cli;
-pub mod config;
 pub mod domain;
-pub mod http;
-pub mod ingest;
-pub mod plugin;
+
 pub mod provider;
 pub mod store;
+
+pub mod plugin;
+
+pub mod dispatch;
+pub mod ingest;
+pub mod registry;
+pub mod retention;
+
+pub mod http;
+
+pub mod app;
+pub mod cli;
+pub mod config;
 pub mod telemetry;
 
 #[cfg(test)]

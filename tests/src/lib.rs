@@ -4,5 +4,6 @@
 //! Not tests themselves (`suite/`), and nothing here reaches into the host: everything goes
 //! through the real binary, its sockets and its command line.
 
+pub mod components;
 pub mod host;
 pub mod stripe;

@@ -171,7 +171,7 @@ pub struct Logs {
 /// What an attempt used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Usage {
-    /// Processor time in the engine's ticks, rounded down; by the clock when shorter than a tick.
+    /// Processor time, by the kernel's clock of the guest's thread.
     pub cpu: Duration,
     /// Time by the clock, instantiation included.
     pub wall: Duration,

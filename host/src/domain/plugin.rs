@@ -122,7 +122,7 @@ pub struct CapabilityRequest {
 /// What one delivery may use. Every field is a most, none a promise.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Limits {
-    /// Processor time, in steps of the engine's tick (10 ms). Default 1 s: webhooks' work is small.
+    /// Processor time; looked at every 10 ms. Default 1 s: webhooks' work is small.
     pub cpu: Duration,
     /// Time by the clock, waiting included. Default 5 s.
     pub wall: Duration,
@@ -140,7 +140,8 @@ pub struct Limits {
     pub log_records: u32,
     /// Bytes of all kept log records of one delivery. Default 16 KiB.
     pub log_bytes: u64,
-    /// Bytes a guest may hand to the host over one delivery (wasmtime's hostcall fuel). Default 16 MiB.
+    /// Bytes a guest may hand to the host in one call (wasmtime's hostcall fuel): each is copied
+    /// before any other limit sees it. Default 16 MiB.
     pub hostcall_bytes: u64,
 }
 

@@ -1,0 +1,230 @@
+//! A loaded plugin, and running it on one event.
+//!
+//! Not when and how often that is done (`dispatch`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bindings::PluginPre;
+use super::bindings::exports::signalbox::plugin::handler as contract;
+use super::filter::Filter;
+use super::guest::{Guest, Role};
+use super::imports::kv::KvSession;
+use super::imports::wasi::Surroundings;
+use super::logbook::LogBook;
+use super::outcome::bounded;
+use super::run::{Bounds, run};
+use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::delivery::{DeliveryId, Logs, Outcome, Usage};
+use crate::domain::event::StoredEvent;
+use crate::domain::kv::{KvRead, KvWrite};
+use crate::domain::plugin::{CapabilityRequest, CodeDigest, Limits, Manifest};
+use crate::store::Store;
+
+/// A plugin that passed every step of loading: it can be instantiated, and its manifest holds.
+/// Immutable; a new version of the file is another `Loaded`.
+pub struct Loaded {
+    parts: Parts,
+    settings: Arc<BTreeMap<String, String>>,
+}
+
+pub(super) struct Parts {
+    pub(super) pre: PluginPre<Guest>,
+    pub(super) pooled: bool,
+    pub(super) digest: CodeDigest,
+    pub(super) size: usize,
+    pub(super) manifest: Manifest,
+    pub(super) filters: Vec<Option<Arc<Filter>>>,
+    pub(super) warnings: Vec<String>,
+    pub(super) limits: Limits,
+    pub(super) settings: BTreeMap<String, String>,
+    pub(super) grants: Vec<CapabilityRequest>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// One attempt at one delivery.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// What happened.
+    pub event: Arc<StoredEvent>,
+    /// Which delivery this is an attempt at.
+    pub delivery: DeliveryId,
+    /// 1 for the first.
+    pub attempt: u32,
+    /// Whether an operator asked for it again.
+    pub replay: bool,
+}
+
+/// How an attempt went: everything that settling it needs.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, in words, with the guest's stack where it trapped; empty after `ok`.
+    pub reason: String,
+    /// The handler's wish for the next attempt, with `retry` alone; not clamped yet.
+    pub retry_after: Option<Duration>,
+    /// What it saw of its state.
+    pub reads: Vec<KvRead>,
+    /// What it wants written; empty unless it ended `ok`.
+    pub writes: Vec<KvWrite>,
+    /// What it used.
+    pub usage: Usage,
+    /// What it said.
+    pub logs: Logs,
+    /// The code that ran.
+    pub digest: CodeDigest,
+    /// When it began.
+    pub started_at: Timestamp,
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("name", &self.parts.manifest.name)
+            .field("version", &self.parts.manifest.version)
+            .field("digest", &self.parts.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Loaded {
+    pub(super) fn new(mut parts: Parts) -> Self {
+        let settings = Arc::new(std::mem::take(&mut parts.settings));
+        Self { parts, settings }
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.parts.manifest
+    }
+
+    /// Which code it is.
+    #[must_use]
+    pub fn digest(&self) -> CodeDigest {
+        self.parts.digest
+    }
+
+    /// What a delivery may use.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.parts.limits
+    }
+
+    /// Bytes of its file.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.parts.size
+    }
+
+    /// Whether its instances live in the pool.
+    #[must_use]
+    pub fn pooled(&self) -> bool {
+        self.parts.pooled
+    }
+
+    /// What is odd about it and keeps nothing from working.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.parts.warnings
+    }
+
+    /// What the operator granted it.
+    #[must_use]
+    pub fn grants(&self) -> &[CapabilityRequest] {
+        &self.parts.grants
+    }
+
+    /// What the operator set for it.
+    #[must_use]
+    pub fn settings(&self) -> &BTreeMap<String, String> {
+        &self.settings
+    }
+
+    /// The compiled filters, in the order of the manifest's subscriptions.
+    pub(super) fn filters(&self) -> &[Option<Arc<Filter>>] {
+        &self.parts.filters
+    }
+
+    /// Run the plugin on one event, in a fresh store and instance.
+    ///
+    /// Belongs on a guest thread ([`super::threads::GuestThreads::spawn`]). Never panics and never
+    /// errs: every end is an [`Outcome`]. May be dropped at any moment; nothing is left behind.
+    pub async fn call(&self, call: Call, store: Arc<dyn Store>) -> Execution {
+        let parts = &self.parts;
+        let limits = &parts.limits;
+        let started_at = parts.clock.now();
+        let kv = KvSession::new(store, parts.manifest.name.clone(), limits.clone());
+        let guest = Guest::new(
+            limits.cpu,
+            limits.memory,
+            LogBook::new(limits.log_records, limits.log_bytes),
+            Role::Handling { settings: Arc::clone(&self.settings), kv: Box::new(kv) },
+            Surroundings::of_attempt(&call.delivery, call.attempt, started_at),
+        );
+        let bounds =
+            Bounds { cpu: limits.cpu, wall: limits.wall, hostcall_bytes: limits.hostcall_bytes };
+        let event = event(&call.event);
+        let delivery = contract::Delivery {
+            id: call.delivery.to_string(),
+            attempt: call.attempt,
+            replay: call.replay,
+        };
+        let ran = run(&parts.pre, guest, bounds, move |plugin, store| {
+            Box::pin(async move {
+                plugin.signalbox_plugin_handler().call_handle(store, &event, &delivery).await
+            })
+        })
+        .await;
+        let logs = ran.guest.logs.take();
+        let (reads, writes) = match ran.guest.role {
+            Role::Handling { kv, .. } => kv.finish(),
+            Role::Describing => (Vec::new(), Vec::new()),
+        };
+        let mut execution = Execution {
+            outcome: Outcome::Ok,
+            reason: String::new(),
+            retry_after: None,
+            reads,
+            writes: Vec::new(),
+            usage: ran.usage,
+            logs,
+            digest: parts.digest,
+            started_at,
+        };
+        match ran.end {
+            Ok(Ok(())) => execution.writes = writes,
+            Ok(Err(contract::Failure::Retry(retry))) => {
+                execution.outcome = Outcome::Retry;
+                execution.reason = bounded(retry.reason);
+                execution.retry_after = retry.after.map(Duration::from_millis);
+            }
+            Ok(Err(contract::Failure::Reject(reason))) => {
+                execution.outcome = Outcome::Reject;
+                execution.reason = bounded(reason);
+            }
+            Err(fault) => {
+                execution.outcome = fault.outcome;
+                execution.reason = fault.reason;
+            }
+        }
+        execution
+    }
+}
+
+fn event(stored: &StoredEvent) -> contract::Event {
+    let event = &stored.event;
+    contract::Event {
+        id: event.key.id.clone(),
+        provider: event.key.provider.clone(),
+        kind: event.kind.clone(),
+        occurred_at: event.occurred_at.as_millis(),
+        received_at: stored.received_at.as_millis(),
+        content_type: event.content_type.clone(),
+        body: event.body.to_vec(),
+        attributes: event.attributes(),
+    }
+}

@@ -1,0 +1,293 @@
+//! What one run of a guest may use, and how that is held.
+//!
+//! Not the figures themselves (`domain::plugin::Limits`) and not what happens when one is reached
+//! (`plugin::outcome`).
+//!
+//! # Processor time: epochs, ticks and yields
+//!
+//! The compiler puts a cheap check at every loop head and function entry of a guest: has the
+//! engine's *epoch*, one number in memory, passed this guest's deadline? A thread of the engine
+//! adds one to the epoch every [`TICK`]. A guest's deadline is always the next tick, so a guest
+//! that is running notices every tick; it then
+//!
+//! 1. ends as `OutOfTime` when the processor time it has used is over its limit;
+//! 2. otherwise *yields*: its thread goes to the next guest that is ready, and the guest's timer
+//!    by the clock gets its turn.
+//!
+//! What is used is measured by the kernel's own clock of the thread's processor time, read when a
+//! guest goes on, when it stops and at its ticks. Waiting for the store costs a guest nothing, nor
+//! does a machine that is busy with other things: neither is its doing. Ticks decide only when one
+//! looks, so an endless loop with a limit of 200 ms ends within a tick of it.
+//!
+//! # Time by the clock
+//!
+//! A timer around the whole run, instantiation included. It ends a guest that waits as well as
+//! one that runs, since every wait is a future that can be dropped and every run yields.
+//!
+//! # Memory
+//!
+//! One [`MemoryBudget`] sees every growth of every linear memory and table of the store, initial
+//! sizes included, and sums them. A growth beyond the limit is refused the way a machine without
+//! memory refuses it: the guest is told and may carry on with what it has. If it then traps, that
+//! is `OutOfMemory`.
+//!
+//! # What a guest hands to the host
+//!
+//! Strings and lists are copied into the host's memory before a host function sees them;
+//! `hostcall_bytes` bounds that copy for each call, and the answer of `handle` as well. What the
+//! host keeps of it is bounded by the limits of `kv` and `log`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wasmtime::{Error, ResourceLimiter, Result};
+
+use crate::domain::plugin::Limits;
+
+/// How often a running guest is interrupted: often enough that the clock's limits are met within
+/// a hundredth of a second, seldom enough to cost nothing that can be measured.
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// Largest component file in bytes. Default 64 MiB: the largest known toolchain output, a Python
+/// interpreter, is 18 MiB; compiling takes many times the size in memory.
+pub const MAX_COMPONENT: usize = 64 << 20;
+
+/// Processor time of `describe`: it answers with a constant. Starting a Python interpreter takes
+/// a few milliseconds of it.
+pub const DESCRIBE_CPU: Duration = Duration::from_secs(1);
+
+/// Time by the clock of `describe`, generous because the machine may be busy at start.
+pub const DESCRIBE_WALL: Duration = Duration::from_secs(10);
+
+/// Bytes one guest may hand to the host while it describes itself: a manifest is a few hundred.
+pub const DESCRIBE_BYTES: u64 = 1 << 20;
+
+/// Handles to host resources (streams, pollables) a guest may hold: runtimes hold a handful, and
+/// each costs the host memory that no other limit sees.
+pub const MAX_HANDLES: usize = 1_000;
+
+/// Bytes of keys and lists of keys a delivery may have read: all of it is kept to be checked at
+/// commit. 4 MiB are 8,000 keys of the greatest length.
+pub const MAX_READ_SET: u64 = 4 << 20;
+
+/// Keys of one page of `kv.keys`: 50 KiB at the greatest length of a key.
+pub const KEYS_PER_PAGE: usize = 100;
+
+/// Bytes of a table's element.
+const TABLE_ELEMENT: u64 = 8;
+
+/// Limits the operator set for one plugin; what is absent has its default.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each field is the one of `Limits` with its name")]
+#[serde(default, deny_unknown_fields)]
+pub struct PartialLimits {
+    pub cpu: Option<Duration>,
+    pub wall: Option<Duration>,
+    pub memory: Option<u64>,
+    pub kv_operations: Option<u32>,
+    pub kv_value: Option<u64>,
+    pub kv_writes: Option<u64>,
+    pub kv_quota: Option<u64>,
+    pub log_records: Option<u32>,
+    pub log_bytes: Option<u64>,
+    pub hostcall_bytes: Option<u64>,
+}
+
+impl PartialLimits {
+    /// The limits that hold: the operator's word where there is one, `defaults` elsewhere. The
+    /// operator may raise as well as lower a default; a plugin has no word in it.
+    #[must_use]
+    pub fn over(&self, defaults: &Limits) -> Limits {
+        Limits {
+            cpu: self.cpu.unwrap_or(defaults.cpu),
+            wall: self.wall.unwrap_or(defaults.wall),
+            memory: self.memory.unwrap_or(defaults.memory),
+            kv_operations: self.kv_operations.unwrap_or(defaults.kv_operations),
+            kv_value: self.kv_value.unwrap_or(defaults.kv_value),
+            kv_writes: self.kv_writes.unwrap_or(defaults.kv_writes),
+            kv_quota: self.kv_quota.unwrap_or(defaults.kv_quota),
+            log_records: self.log_records.unwrap_or(defaults.log_records),
+            log_bytes: self.log_bytes.unwrap_or(defaults.log_bytes),
+            hostcall_bytes: self.hostcall_bytes.unwrap_or(defaults.hostcall_bytes),
+        }
+    }
+}
+
+/// The processor time one run has used. Shared by the run, which says when the guest goes on and
+/// stops, and the guest, which looks at its ticks: always the same thread at one time.
+#[derive(Debug)]
+pub(super) struct CpuMeter {
+    limit: Duration,
+    /// Until the guest last stopped, in nanoseconds.
+    used: AtomicU64,
+    /// The thread's clock when the guest last went on, in nanoseconds.
+    resumed: AtomicU64,
+}
+
+impl CpuMeter {
+    pub(super) const fn new(limit: Duration) -> Self {
+        Self { limit, used: AtomicU64::new(0), resumed: AtomicU64::new(0) }
+    }
+
+    /// The guest goes on, on this thread.
+    pub(super) fn resume(&self) {
+        self.resumed.store(thread_time(), Ordering::Relaxed);
+    }
+
+    /// The guest stops; it went on on this thread.
+    pub(super) fn pause(&self) {
+        self.used.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Whether the limit is passed at this moment of the guest's running.
+    pub(super) fn spent(&self) -> bool {
+        Duration::from_nanos(self.now()) >= self.limit
+    }
+
+    /// What was used until the guest last stopped.
+    pub(super) fn used(&self) -> Duration {
+        Duration::from_nanos(self.used.load(Ordering::Relaxed))
+    }
+
+    fn now(&self) -> u64 {
+        let running = thread_time().saturating_sub(self.resumed.load(Ordering::Relaxed));
+        self.used.load(Ordering::Relaxed).saturating_add(running)
+    }
+}
+
+/// The processor time this thread has used, in nanoseconds.
+fn thread_time() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Bytes over all linear memories and tables of a store.
+#[derive(Debug)]
+pub(super) struct MemoryBudget {
+    limit: u64,
+    held: u64,
+    peak: u64,
+    /// The growth allowed last, until its success shows: only the next call tells.
+    last: u64,
+    denied: bool,
+}
+
+impl MemoryBudget {
+    pub(super) const fn new(limit: u64) -> Self {
+        Self { limit, held: 0, peak: 0, last: 0, denied: false }
+    }
+
+    /// Most bytes held at once.
+    pub(super) const fn peak(&self) -> u64 {
+        self.peak
+    }
+
+    /// Whether a growth was refused or failed.
+    pub(super) const fn denied(&self) -> bool {
+        self.denied
+    }
+
+    fn grow(&mut self, more: u64) -> bool {
+        match self.held.checked_add(more) {
+            Some(held) if held <= self.limit => {
+                self.last = more;
+                self.held = held;
+                self.peak = self.peak.max(held);
+                true
+            }
+            _ => {
+                self.denied = true;
+                false
+            }
+        }
+    }
+
+    fn failed(&mut self) {
+        self.denied = true;
+        self.held = self.held.saturating_sub(std::mem::take(&mut self.last));
+    }
+}
+
+fn bytes(count: usize, each: u64) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(each)
+}
+
+impl ResourceLimiter for MemoryBudget {
+    fn memory_growing(&mut self, now: usize, then: usize, _most: Option<usize>) -> Result<bool> {
+        Ok(self.grow(bytes(then.saturating_sub(now), 1)))
+    }
+
+    fn memory_grow_failed(&mut self, _cause: Error) -> Result<()> {
+        self.failed();
+        Ok(())
+    }
+
+    fn table_growing(&mut self, now: usize, then: usize, _most: Option<usize>) -> Result<bool> {
+        Ok(self.grow(bytes(then.saturating_sub(now), TABLE_ELEMENT)))
+    }
+
+    fn table_grow_failed(&mut self, _cause: Error) -> Result<()> {
+        self.failed();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_summed_over_everything() {
+        let mut budget = MemoryBudget::new(1_000);
+        assert!(budget.memory_growing(0, 600, None).unwrap());
+        assert!(budget.table_growing(0, 50, None).unwrap());
+        assert!(!budget.denied());
+        assert!(!budget.table_growing(0, 1, None).unwrap());
+        assert!(budget.denied());
+        assert_eq!(budget.peak(), 1_000);
+    }
+
+    #[test]
+    fn a_growth_that_failed_is_given_back() {
+        let mut budget = MemoryBudget::new(1_000);
+        assert!(budget.memory_growing(0, 900, None).unwrap());
+        budget.memory_grow_failed(Error::msg("no")).unwrap();
+        assert!(budget.denied());
+        assert!(budget.memory_growing(0, 1_000, None).unwrap());
+    }
+
+    #[test]
+    fn only_work_is_counted() {
+        let meter = CpuMeter::new(Duration::from_millis(20));
+        // What the thread did before is not the guest's.
+        spin(Duration::from_millis(30));
+        meter.resume();
+        assert!(!meter.spent());
+        std::thread::park_timeout(Duration::from_millis(50));
+        assert!(!meter.spent(), "waiting is free");
+        spin(Duration::from_millis(21));
+        assert!(meter.spent());
+        meter.pause();
+        let used = meter.used();
+        assert!(used >= Duration::from_millis(20));
+        spin(Duration::from_millis(5));
+        assert_eq!(meter.used(), used, "it stopped");
+    }
+
+    /// Use this much processor time.
+    fn spin(time: Duration) {
+        let until = thread_time() + u64::try_from(time.as_nanos()).unwrap();
+        while thread_time() < until {}
+    }
+
+    #[test]
+    fn the_operator_raises_and_lowers() {
+        let partial =
+            PartialLimits { memory: Some(1), log_records: Some(9_999), ..Default::default() };
+        let limits = partial.over(&Limits::default());
+        assert_eq!((limits.memory, limits.log_records), (1, 9_999));
+        assert_eq!(limits.cpu, Limits::default().cpu);
+    }
+}

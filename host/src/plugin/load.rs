@@ -1,0 +1,249 @@
+//! From a file's bytes to a plugin that can run: every step that can refuse it.
+//!
+//! Not the watching of the directory (`registry`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use wasmtime::component::Component;
+
+use super::bindings::PluginPre;
+use super::bindings::exports::signalbox::plugin::handler as contract;
+use super::call::{Loaded, Parts};
+use super::engine::{Backend, Engine, Inner, POOLED_MEMORY};
+use super::error::LoadError;
+use super::guest::{Guest, Role};
+use super::imports;
+use super::imports::wasi::Surroundings;
+use super::limits::{DESCRIBE_BYTES, DESCRIBE_CPU, DESCRIBE_WALL, PartialLimits};
+use super::logbook::LogBook;
+use super::run::{Bounds, run};
+use super::{manifest, sniff};
+use crate::domain::delivery::Outcome;
+use crate::domain::plugin::{CapabilityRequest, CodeDigest, Limits, PluginName};
+
+/// The export every plugin has, without its version.
+pub(super) const HANDLER: &str = "signalbox:plugin/handler";
+
+/// The versions of the contract that this host speaks.
+const TRACK: &str = "0.1.";
+
+/// What the operator says of one plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PluginSettings {
+    /// Shown to the plugin by `config`.
+    pub settings: BTreeMap<String, String>,
+    /// Limits other than the defaults.
+    pub limits: PartialLimits,
+    /// What it may ask for.
+    pub grants: Vec<CapabilityRequest>,
+}
+
+/// What the operator says of all plugins.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// By name; a plugin that is not here has the defaults.
+    pub plugins: BTreeMap<PluginName, PluginSettings>,
+    /// Limits where a plugin's settings have none.
+    pub limits: Limits,
+    /// Names of the providers this host knows; empty when that is not known. A subscription to
+    /// another one is a warning.
+    pub providers: Vec<String>,
+}
+
+/// A component that compiled.
+pub(super) struct Prepared {
+    pub(super) pooled: bool,
+    pub(super) digest: CodeDigest,
+    pub(super) size: usize,
+    pub(super) artefact: Vec<u8>,
+    pub(super) component: Component,
+}
+
+impl Engine {
+    /// The whole way from bytes to a plugin. Takes seconds for a large component that is not in
+    /// the cache, on the guests' threads.
+    ///
+    /// # Errors
+    /// The first step that failed, its cause and its remedy.
+    pub async fn load(&self, bytes: Bytes, policy: &Policy) -> Result<Loaded, LoadError> {
+        let prepared = self.prepare(bytes).await?;
+        self.finish(prepared, policy).await
+    }
+
+    /// Read, parse, compile.
+    pub(super) async fn prepare(&self, bytes: Bytes) -> Result<Prepared, LoadError> {
+        let inner = Arc::clone(&self.0);
+        let _one = self.0.compiling.acquire().await.map_err(host)?;
+        let work = self.0.guests.spawn_blocking(move || prepare(&inner, &bytes));
+        work.await.map_err(host)?
+    }
+
+    /// Link, describe, check the manifest, grant.
+    pub(super) async fn finish(
+        &self,
+        prepared: Prepared,
+        policy: &Policy,
+    ) -> Result<Loaded, LoadError> {
+        let defaults = &policy.limits;
+        let linked = link(self.0.backend(prepared.pooled), &prepared.component)?;
+        let memory = defaults.memory.max(Limits::default().memory);
+        let mut answer = self.describe(linked.clone(), memory).await;
+        if let Err(LoadError::Describe { outcome: Outcome::Saturated, .. }) = answer {
+            // A busy host must not refuse a good file.
+            answer = self.describe(self.beside_pool(&prepared)?, memory).await;
+        }
+        let answer = answer?;
+        let checked = manifest::check(answer, &policy.providers)?;
+        let manifest = checked.manifest;
+        if !manifest.requests.is_empty() {
+            let requests = manifest.requests;
+            return Err(LoadError::NotGranted { plugin: manifest.name, requests });
+        }
+        let own = policy.plugins.get(&manifest.name).cloned().unwrap_or_default();
+        let limits = own.limits.over(defaults);
+        let (pre, pooled) = if prepared.pooled && limits.memory > POOLED_MEMORY {
+            (self.beside_pool(&prepared)?, false)
+        } else {
+            (linked, prepared.pooled)
+        };
+        Ok(Loaded::new(Parts {
+            pre,
+            pooled,
+            digest: prepared.digest,
+            size: prepared.size,
+            manifest,
+            filters: checked.filters,
+            warnings: checked.warnings,
+            limits,
+            settings: own.settings,
+            grants: own.grants,
+            clock: Arc::clone(&self.0.clock),
+        }))
+    }
+
+    fn beside_pool(&self, prepared: &Prepared) -> Result<PluginPre<Guest>, LoadError> {
+        let component = deserialize(&self.0.on_demand, &prepared.artefact).map_err(host)?;
+        link(&self.0.on_demand, &component)
+    }
+
+    async fn describe(
+        &self,
+        pre: PluginPre<Guest>,
+        memory: u64,
+    ) -> Result<contract::Manifest, LoadError> {
+        self.0.guests.spawn(async move { describe(&pre, memory).await }).await.map_err(host)?
+    }
+}
+
+fn host(cause: impl std::fmt::Display) -> LoadError {
+    LoadError::Host { cause: cause.to_string() }
+}
+
+fn prepare(inner: &Inner, bytes: &[u8]) -> Result<Prepared, LoadError> {
+    sniff::component(bytes)?;
+    let digest = CodeDigest(Sha256::digest(bytes).into());
+    let (component, pooled, artefact) = compiled(inner, digest, bytes)?;
+    Ok(Prepared { pooled, digest, size: bytes.len(), artefact, component })
+}
+
+/// Machine code, from the cache where it is there, on the pool where it fits.
+fn compiled(
+    inner: &Inner,
+    digest: CodeDigest,
+    bytes: &[u8],
+) -> Result<(Component, bool, Vec<u8>), LoadError> {
+    if let Some(cache) = &inner.cache
+        && let Some(artefact) = cache.get(digest)
+    {
+        match place(inner, &artefact) {
+            Ok((component, pooled)) => return Ok((component, pooled, artefact)),
+            Err(cause) => {
+                tracing::warn!(%digest, cause = format!("{cause:#}"), "compiling again");
+                cache.forget(digest);
+            }
+        }
+    }
+    let invalid = |cause: wasmtime::Error| LoadError::Invalid { cause: format!("{cause:#}") };
+    let artefact = inner.on_demand.engine.precompile_component(bytes).map_err(invalid)?;
+    let (component, pooled) = place(inner, &artefact).map_err(invalid)?;
+    if let Some(cache) = &inner.cache {
+        cache.put(digest, &artefact);
+    }
+    Ok((component, pooled, artefact))
+}
+
+fn place(inner: &Inner, artefact: &[u8]) -> wasmtime::Result<(Component, bool)> {
+    if let Some(pooled) = &inner.pooled {
+        match deserialize(pooled, artefact) {
+            Ok(component) => return Ok((component, true)),
+            // The pool's slots are too small for it, most likely; if it is anything else, the
+            // other engine says so.
+            Err(cause) => tracing::debug!(cause = format!("{cause:#}"), "runs outside of the pool"),
+        }
+    }
+    Ok((deserialize(&inner.on_demand, artefact)?, false))
+}
+
+#[expect(unsafe_code, reason = "machine code can only be taken on trust")]
+fn deserialize(backend: &Backend, artefact: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `artefact` was made by `precompile_component` of an engine like this one: either a
+    // moment ago, or it comes from our own directory and matches the digest recorded with it.
+    unsafe { Component::deserialize(&backend.engine, artefact) }
+}
+
+/// See that every import is provided and the contract's export is there.
+fn link(backend: &Backend, component: &Component) -> Result<PluginPre<Guest>, LoadError> {
+    let ty = component.component_type();
+    let engine = &backend.engine;
+    let imports: Vec<String> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
+    let exports: Vec<String> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
+    if let Some(foreign) = imports.iter().chain(&exports).find(|name| foreign_contract(name)) {
+        return Err(LoadError::Contract(foreign.clone()));
+    }
+    let missing: Vec<String> =
+        imports.into_iter().filter(|name| !imports::provides(split(name).0)).collect();
+    if !missing.is_empty() {
+        return Err(LoadError::Imports(missing));
+    }
+    if !exports.iter().any(|name| split(name).0 == HANDLER) {
+        return Err(LoadError::NoHandler(exports));
+    }
+    let types = |cause: wasmtime::Error| LoadError::Types { cause: format!("{cause:#}") };
+    let pre = backend.linker.instantiate_pre(component).map_err(types)?;
+    PluginPre::new(pre).map_err(types)
+}
+
+/// `wasi:io/poll@0.2.6` is `wasi:io/poll` in version `0.2.6`.
+pub(super) fn split(name: &str) -> (&str, Option<&str>) {
+    match name.split_once('@') {
+        Some((name, version)) => (name, Some(version)),
+        None => (name, None),
+    }
+}
+
+fn foreign_contract(name: &str) -> bool {
+    let (name, version) = split(name);
+    name.starts_with("signalbox:plugin/") && !version.is_some_and(|v| v.starts_with(TRACK))
+}
+
+async fn describe(pre: &PluginPre<Guest>, memory: u64) -> Result<contract::Manifest, LoadError> {
+    let limits = Limits::default();
+    let logs = LogBook::new(limits.log_records, limits.log_bytes);
+    let guest =
+        Guest::new(DESCRIBE_CPU, memory, logs, Role::Describing, Surroundings::of_description());
+    let bounds = Bounds { cpu: DESCRIBE_CPU, wall: DESCRIBE_WALL, hostcall_bytes: DESCRIBE_BYTES };
+    let ran = run(pre, guest, bounds, |plugin, store| {
+        Box::pin(async move { plugin.signalbox_plugin_handler().call_describe(store).await })
+    })
+    .await;
+    ran.end.map_err(|fault| {
+        // What a runtime printed before it gave up says most.
+        let said = ran.guest.logs.take().records;
+        let said = said.iter().rev().take(20).rev().map(|r| format!("\n> {}", r.message));
+        let reason = fault.reason + &said.collect::<String>();
+        LoadError::Describe { outcome: fault.outcome, reason }
+    })
+}
