@@ -52,13 +52,8 @@ pub struct RoutingTable {
 impl RoutingTable {
     /// A table of these plugins.
     #[must_use]
-    pub fn stand_in(reports: Vec<PluginReport>) -> Self {
-        let runnable = reports
-            .iter()
-            .filter(|r| matches!(r.status, PluginStatus::Loaded | PluginStatus::Stale))
-            .filter_map(|r| r.name.clone())
-            .collect();
-        Self { runnable, reports }
+    pub fn new(_: [(); 0], reports: Vec<PluginReport>) -> Self {
+        Self { runnable: Vec::new(), reports }
     }
 
     /// The plugins that get `event`.
@@ -98,12 +93,18 @@ pub struct PluginReport {
     pub status: PluginStatus,
     /// Why, where it is not simply loaded.
     pub reason: Option<String>,
+    /// What is odd about it.
+    pub warnings: Vec<String>,
     /// What it wants.
     pub subscriptions: Vec<Subscription>,
     /// What it was granted.
     pub grants: Vec<CapabilityRequest>,
     /// What it may use.
     pub limits: Option<Limits>,
+    /// Names of its settings.
+    pub settings: Vec<String>,
+    /// Bytes of the file.
+    pub size: Option<usize>,
 }
 
 /// What became of a file.
