@@ -36,6 +36,3 @@ pub mod ingest;
 pub mod plugin;
 pub mod provider;
 pub mod store;
-
-#[cfg(test)]
-mod testing;
