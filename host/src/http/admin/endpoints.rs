@@ -7,6 +7,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::list::List;
@@ -49,7 +50,8 @@ struct SecretView {
 #[serde(deny_unknown_fields)]
 struct Create {
     provider: String,
-    secrets: Vec<String>,
+    /// A list of strings; read by hand, for an error must not quote it.
+    secrets: Value,
     /// A duration such as `300s`, or seconds.
     tolerance: Option<Tolerance>,
     description: Option<String>,
@@ -164,10 +166,12 @@ fn read(body: &[u8]) -> Result<NewEndpoint, Problem> {
         );
         Problem::new(StatusCode::BAD_REQUEST, "body_invalid", message)
     })?;
-    let secret = |(at, text): (usize, &String)| {
-        Secret::new(text).map_err(|error| invalid(&format!("secrets[{at}]"), error))
-    };
-    let secrets = create.secrets.iter().enumerate().map(secret).collect::<Result<_, _>>()?;
+    let texts: Option<Vec<&str>> =
+        create.secrets.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
+    let texts = texts.ok_or_else(|| invalid("secrets", "it is not a list of strings"))?;
+    let secret =
+        |(at, text)| Secret::new(text).map_err(|error| invalid(&format!("secrets[{at}]"), error));
+    let secrets = texts.into_iter().enumerate().map(secret).collect::<Result<_, _>>()?;
     let tolerance = match create.tolerance {
         None => Endpoint::DEFAULT_TOLERANCE,
         Some(Tolerance::Seconds(seconds)) => Duration::from_secs(seconds),
