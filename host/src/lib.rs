@@ -30,9 +30,12 @@
 //! 5  config, telemetry, app, cli           the wiring
 //! ```
 
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod http;
 pub mod ingest;
 pub mod plugin;
 pub mod provider;
 pub mod store;
+pub mod telemetry;

@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The program. Everything it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    signalbox::cli::run()
+}

@@ -28,6 +28,17 @@ impl fmt::Display for DeliveryId {
     }
 }
 
+impl DeliveryId {
+    /// A number that is the same for this delivery on every host and in every run: FNV-1a
+    /// (Fowler, Noll, Vo) of its text. Seeds jitter and the guest's randomness; not a secret.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.to_string().bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+}
+
 /// The text is not a delivery's identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a delivery id; one looks like `stripe.evt_1Nx.charge-counter`")]

@@ -1,1 +1,36 @@
-//! x
+#![doc = include_str!("../README.md")]
+//
+// This crate is what a plugin's author sees of signalbox. It is not the host, and it holds no
+// rule of its own: what an event, a failure and the key-value store mean is said in `wit/`.
+
+mod event;
+mod failure;
+mod plugin;
+
+pub mod config;
+pub mod kv;
+pub mod log;
+
+mod host;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+
+pub use event::{Delivery, Event, ShapeError};
+pub use failure::{Failure, OrFail};
+pub use plugin::{IntoVerdict, Plugin, Receiver, Receives};
+pub use signalbox_sdk_macros::{plugin, receiver};
+
+/// What almost every plugin needs.
+pub mod prelude {
+    pub use crate::{Delivery, Event, Failure, OrFail, config, kv, plugin, receiver};
+    pub use crate::{debug, error, info, trace, warn};
+    pub use crate::{reject, retry};
+}
+
+/// For the code that `plugin!` writes; not an interface.
+#[doc(hidden)]
+pub mod __private {
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::host::guest::{Guest, bindings, describe, handle};
+    pub use crate::plugin::Identity;
+}

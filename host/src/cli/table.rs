@@ -1,0 +1,157 @@
+//! Tables and cards for people.
+//!
+//! Not JSON (`output`).
+
+use comfy_table::{Attribute, Cell as Box, Color, ContentArrangement, Table, presets};
+use serde_json::Value;
+
+use crate::domain::clock::Timestamp;
+
+use super::times;
+
+/// Whom a table is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    pub(crate) terminal: bool,
+    pub(crate) colour: bool,
+    pub(crate) now: Timestamp,
+}
+
+/// What a cell's content means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Tone {
+    #[default]
+    Plain,
+    Good,
+    Bad,
+    Waiting,
+    Faint,
+}
+
+/// One cell.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Cell {
+    pub(crate) text: String,
+    pub(crate) tone: Tone,
+}
+
+impl Cell {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), tone: Tone::Plain }
+    }
+
+    /// A field as it is; a dash when it is absent, null or empty.
+    pub(crate) fn field(object: &Value, name: &str) -> Self {
+        Self::value(object.get(name).unwrap_or(&Value::Null))
+    }
+
+    pub(crate) fn value(value: &Value) -> Self {
+        let text = plain(value);
+        if text.is_empty() {
+            Self { text: "-".to_owned(), tone: Tone::Faint }
+        } else {
+            Self::new(text)
+        }
+    }
+
+    /// A field that is a time.
+    pub(crate) fn time(object: &Value, name: &str, style: Style) -> Self {
+        let time = object.get(name).and_then(times::parse);
+        time.map_or_else(
+            || Self::field(object, name),
+            |time| Self::new(times::show(time, style.now, style.terminal)),
+        )
+    }
+
+    /// A field that is a delivery's or a plugin's status, or an attempt's outcome.
+    pub(crate) fn status(object: &Value, name: &str) -> Self {
+        let mut cell = Self::field(object, name);
+        cell.tone = match cell.text.as_str() {
+            "done" | "loaded" | "ok" | "accepted" => Tone::Good,
+            "dead" | "refused" | "reject" | "crashed" | "out_of_time" | "out_of_memory" => {
+                Tone::Bad
+            }
+            "retry" | "parked" | "paused" | "stale" | "host_fault" | "saturated" => Tone::Waiting,
+            _ => cell.tone,
+        };
+        cell
+    }
+}
+
+/// A value in a line: lists with commas, tables as `name=value`.
+pub(crate) fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Object(table) => {
+            let field = |(name, value): (&String, &Value)| format!("{name}={}", plain(value));
+            table.iter().filter(|(_, v)| !v.is_null()).map(field).collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+/// Rows under titles.
+pub(crate) fn rows(titles: &[&str], rows: Vec<Vec<Cell>>, style: Style) -> String {
+    let mut table = bare(style);
+    table.set_header(titles.iter().map(|title| {
+        let title = Box::new(title);
+        if style.colour { title.add_attribute(Attribute::Bold) } else { title }
+    }));
+    for row in rows {
+        table.add_row(row.into_iter().map(|cell| boxed(cell, style)));
+    }
+    finish(&table)
+}
+
+/// Names and values of one thing.
+pub(crate) fn card(fields: Vec<(String, Cell)>, style: Style) -> String {
+    let mut table = bare(style);
+    for (name, cell) in fields {
+        let name = Cell { text: name, tone: Tone::Faint };
+        table.add_row([boxed(name, style), boxed(cell, style)]);
+    }
+    finish(&table)
+}
+
+fn bare(style: Style) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    if style.terminal {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    } else {
+        // A program, or a person with a pager: a row is a line, however long.
+        table.force_no_tty().set_content_arrangement(ContentArrangement::Disabled);
+    }
+    if style.terminal && style.colour {
+        table.enforce_styling();
+    }
+    table
+}
+
+fn boxed(cell: Cell, style: Style) -> Box {
+    let text = if style.terminal { cell.text } else { cell.text.replace('\n', " ") };
+    let boxed = Box::new(text);
+    if !(style.terminal && style.colour) {
+        return boxed;
+    }
+    match cell.tone {
+        Tone::Plain => boxed,
+        Tone::Good => boxed.fg(Color::Green),
+        Tone::Bad => boxed.fg(Color::Red),
+        Tone::Waiting => boxed.fg(Color::Yellow),
+        Tone::Faint => boxed.add_attribute(Attribute::Dim),
+    }
+}
+
+fn finish(table: &Table) -> String {
+    let mut out = String::new();
+    for line in table.lines() {
+        // The preset pads each cell by one blank on either side.
+        let line = line.strip_prefix(' ').unwrap_or(&line);
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,470 @@
+//! Commands as a shell runs them, against a small admin API and webhook listener.
+
+mod host;
+
+use std::path::Path;
+
+use clap::{CommandFactory as _, Parser as _};
+use serde_json::{Value, json};
+
+use super::exit::{self, Exit};
+use super::{Cli, Context};
+use host::{ENDPOINT, Host, NOW, SECRET, TOKEN};
+
+#[test]
+fn the_commands_are_well_formed_and_each_has_examples() {
+    Cli::command().debug_assert();
+    fn leaves(command: &clap::Command, path: &str, out: &mut Vec<(String, String)>) {
+        let path = format!("{path} {}", command.get_name());
+        if command.get_subcommands().next().is_none() {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            out.push((path.clone(), after));
+        }
+        command.get_subcommands().for_each(|inner| leaves(inner, &path, out));
+    }
+    let mut all = Vec::new();
+    leaves(&Cli::command(), "", &mut all);
+    assert_eq!(all.len(), 19, "{all:?}");
+    for (path, after) in all {
+        assert!(
+            after.contains(&format!("{} ", path.trim())) || after.contains(path.trim()),
+            "{path}"
+        );
+        assert!(after.starts_with("Examples:"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn events_are_listed_for_people_and_for_programs() {
+    let host = Host::start().await;
+    let ran = host.run(&["events", "list"]).await;
+    assert_eq!(
+        ran.stdout,
+        "\
+ID     TYPE              RECEIVED                  MODE  DELIVERIES
+evt_3  charge.succeeded  2027-01-15T07:58:00.000Z  test  charge-counter done
+evt_2  charge.succeeded  2027-01-15T06:00:00.000Z  live  charge-counter dead, ledger retry
+evt_1  customer.created  2027-01-15T07:59:59.000Z  test  -
+"
+    );
+    let ran = host.on_terminal(&["events", "list", "--limit", "2"]).await;
+    assert_eq!(
+        ran.stdout,
+        "\
+ID     TYPE              RECEIVED  MODE  DELIVERIES
+evt_3  charge.succeeded  2m ago    test  charge-counter done
+evt_2  charge.succeeded  2h ago    live  charge-counter dead, ledger retry
+"
+    );
+    let ran = host.run(&["events", "list", "--limit", "2", "-o", "json"]).await;
+    let list: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(list["object"], "list");
+    assert_eq!(list["url"], "/api/v1/events");
+    assert_eq!(list["has_more"], true);
+    assert_eq!(list["data"].as_array().unwrap().len(), 2);
+    let ran = host.run(&["events", "list", "-o", "jsonl"]).await;
+    let ids: Vec<Value> = ran
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].clone())
+        .collect();
+    assert_eq!(ids, ["evt_3", "evt_2", "evt_1"]);
+}
+
+#[tokio::test]
+async fn colours_are_for_terminals_that_want_them() {
+    let host = Host::start().await;
+    let mut cx = host.context(true);
+    cx.colour = true;
+    let ran = host.run_in(&["events", "list"], cx).await;
+    assert!(ran.stdout.contains("\u{1b}["), "{:?}", ran.stdout);
+    assert!(!host.on_terminal(&["events", "list"]).await.stdout.contains('\u{1b}'));
+}
+
+#[tokio::test]
+async fn all_pages_are_fetched_and_filters_are_sent() {
+    let host = Host::start().await;
+    host.state.page.store(1, std::sync::atomic::Ordering::SeqCst);
+    let ran = host.run(&["events", "list", "--all", "-o", "jsonl"]).await;
+    assert_eq!(ran.stdout.lines().count(), 3);
+    let ran = host.run(&["events", "list", "--limit", "2", "-o", "json"]).await;
+    let list: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(list["data"].as_array().unwrap().len(), 2);
+    assert_eq!(list["has_more"], true);
+    host.state.page.store(0, std::sync::atomic::Ordering::SeqCst);
+    host.run(&[
+        "events",
+        "list",
+        "--type",
+        "charge.succeeded",
+        "--status",
+        "dead",
+        "--starting-after",
+        "evt_3",
+    ])
+    .await;
+    assert_eq!(
+        host.last(),
+        "/api/v1/events?limit=20&type=charge.succeeded&status=dead&starting_after=evt_3"
+    );
+    host.run(&["deliveries", "list", "--event", "evt_1", "--plugin", "a", "--ending-before", "x"])
+        .await;
+    assert_eq!(host.last(), "/api/v1/deliveries?limit=20&event=evt_1&plugin=a&ending_before=x");
+}
+
+#[tokio::test]
+async fn one_event_is_shown_with_its_deliveries_and_its_very_bytes() {
+    let host = Host::start().await;
+    let ran = host.run(&["events", "show", "evt_2"]).await;
+    assert!(
+        ran.stdout.starts_with("id           evt_2\ntype         charge.succeeded\n"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("\nstripe.evt_2.ledger          ledger          retry   2         -        2027-01-15T08:01:00.000Z  no money\n"), "{}", ran.stdout);
+    let ran = host.run(&["events", "raw", "evt_2"]).await;
+    assert_eq!(ran.bytes, host::RAW);
+    let ran = host.run(&["deliveries", "show", "stripe.evt_2.ledger"]).await;
+    assert!(ran.stdout.ends_with("\ninfo  counted  customer=cus_1\nwarn  odd\n(3 more records were over the plugin's limit)\n"), "{}", ran.stdout);
+    let ran = host.run(&["plugins", "list"]).await;
+    assert_eq!(
+        ran.stdout,
+        "\
+NAME            VERSION  STATUS   SUBSCRIPTIONS                                      REASON
+charge-counter  0.1.0    loaded   stripe:charge.succeeded, stripe:charge.* (filtered)  -
+broken.wasm     -        refused  -                                                  it is a core module
+"
+        .replace("SUBSCRIPTIONS                                      REASON", "SUBSCRIPTIONS                                        REASON")
+        .replace("-                                                  it", "-                                                    it")
+    );
+}
+
+#[tokio::test]
+async fn every_refusal_has_its_exit_code_and_says_what_to_do() {
+    let host = Host::start().await;
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    let foreign = format!("{}/foreign", host.url());
+    let table: [(&[&str], Exit, &str); 10] = [
+        (&["events", "show", "evt_none"], Exit::NotFound, "No such event: evt_none"),
+        (&["events", "raw", "evt/../none"], Exit::NotFound, "No such event"),
+        (&["events", "list", "--status", "odd"], Exit::Usage, "unknown status (`status`)"),
+        (&["endpoints", "delete", "busy"], Exit::Conflict, "declared in the configuration"),
+        (
+            &["events", "list", "--token", "wrong"],
+            Exit::Auth,
+            "does not accept the token (the one of --token)",
+        ),
+        (
+            &["events", "list", "--url", &closed],
+            Exit::Failure,
+            "start the host with `signalbox serve`",
+        ),
+        (
+            &["events", "list", "--url", &foreign],
+            Exit::Failure,
+            "does not answer as signalbox's admin API does",
+        ),
+        (&["events", "list", "--url", "https://x"], Exit::Usage, "plain HTTP"),
+        (&["events", "list", "--config", "/nonexistent"], Exit::Failure, "cannot be read"),
+        (&["endpoints", "create", "--secret", "env:NOPE"], Exit::Usage, "`NOPE` is not set"),
+    ];
+    for (arguments, code, text) in table {
+        let ran = host.run(arguments).await;
+        assert_eq!(ran.exit, code, "{arguments:?}: {}", ran.error);
+        assert!(ran.error.contains(text), "{arguments:?}: {}", ran.error);
+        assert_eq!(ran.stdout, "", "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_token_comes_from_the_nearest_place() {
+    let host = Host::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    let url = host.url();
+    let list = ["events", "list", "--url", &url, "--data", data];
+    // Nowhere.
+    let ran = host.bare(&list, []).await;
+    assert_eq!(ran.exit, Exit::Auth);
+    assert!(ran.error.contains("none was found"), "{}", ran.error);
+    // The generated file, wrong and right; then the environment before it; then the flag.
+    std::fs::write(dir.path().join("admin-token"), "wrong\n").unwrap();
+    let ran = host.bare(&list, []).await;
+    assert_eq!(ran.exit, Exit::Auth);
+    assert!(ran.error.contains("admin-token"), "{}", ran.error);
+    std::fs::write(dir.path().join("admin-token"), format!("{TOKEN}\n")).unwrap();
+    assert_eq!(host.bare(&list, []).await.exit, Exit::Done);
+    assert_eq!(host.bare(&list, [("SIGNALBOX_ADMIN_TOKEN", "wrong")]).await.exit, Exit::Auth);
+    let env = [("SIGNALBOX_SERVER__ADMIN_TOKEN", "wrong")];
+    assert_eq!(host.bare(&list, env).await.exit, Exit::Auth);
+    let flag = [&list[..], &["--token", TOKEN]].concat();
+    assert_eq!(host.bare(&flag, env).await.exit, Exit::Done);
+    // The address of the configuration.
+    let env = [
+        ("SIGNALBOX_SERVER__ADMIN_LISTEN", url.trim_start_matches("http://")),
+        ("SIGNALBOX_ADMIN_TOKEN", TOKEN),
+    ];
+    assert_eq!(host.bare(&["events", "list"], env).await.exit, Exit::Done);
+}
+
+#[tokio::test]
+async fn an_endpoint_is_made_with_secrets_that_stay_hidden() {
+    let host = Host::start().await;
+    let ran = host
+        .run(&[
+            "endpoints",
+            "create",
+            "--secret",
+            "whsec_a",
+            "--secret",
+            "env:HUSH",
+            "--description",
+            "shop",
+            "--tolerance",
+            "10m",
+        ])
+        .await;
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.error);
+    assert!(!ran.stdout.contains("whsec_a"), "{}", ran.stdout);
+    let body = host.state.body.lock().unwrap().clone();
+    assert_eq!(
+        body,
+        json!({"provider": "stripe", "secrets": ["whsec_a", "hush"], "description": "shop", "tolerance": 600})
+    );
+    let ran = host.run(&["endpoints", "delete", "other", "-o", "json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap()["deleted"], true);
+}
+
+#[tokio::test]
+async fn a_triggered_event_is_signed_fresh_and_changed() {
+    let host = Host::start().await;
+    let ran = host
+        .run(&[
+            "trigger",
+            "charge.succeeded",
+            "--secret",
+            SECRET,
+            "--override",
+            "charge:amount=500",
+            "--count",
+            "2",
+        ])
+        .await;
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.error);
+    assert_eq!(ran.stdout.lines().count(), 3, "{}", ran.stdout);
+    let posted = host.state.posted.lock().unwrap().clone();
+    assert_eq!(posted.len(), 2);
+    for event in &posted {
+        assert_eq!(event["data"]["object"]["amount"], 500);
+        assert_eq!(event["created"], NOW.as_secs());
+        assert!(ran.stdout.contains(event["id"].as_str().unwrap()), "{}", ran.stdout);
+    }
+    assert_ne!(posted[0]["id"], posted[1]["id"]);
+    assert_ne!(posted[0]["data"]["object"]["id"], posted[1]["data"]["object"]["id"]);
+}
+
+#[tokio::test]
+async fn a_trigger_finds_endpoint_and_secret_in_the_configuration() {
+    let host = Host::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("signalbox.toml");
+    let listen = host.url().trim_start_matches("http://").to_owned();
+    let text = format!(
+        "[server]\nlisten = \"{listen}\"\n[[endpoint]]\nid = \"{ENDPOINT}\"\nsecrets = [\"whsec_unused\", \"file:hush\"]\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    std::fs::write(dir.path().join("hush"), SECRET).unwrap();
+    let config = file.to_str().unwrap();
+    let ran = host
+        .bare(&["trigger", "customer.subscription.*", "--config", config, "-o", "jsonl"], [])
+        .await;
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.error);
+    let lines: Vec<Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.len() > 3);
+    for line in lines {
+        assert_eq!(line["status"], "accepted");
+        assert!(line["type"].as_str().unwrap().starts_with("customer.subscription."));
+    }
+}
+
+#[tokio::test]
+async fn a_trigger_that_makes_no_sense_sends_nothing() {
+    let host = Host::start().await;
+    let table: [(&[&str], Exit, &str); 7] = [
+        (&["trigger", "charge.suceeded"], Exit::Usage, "did you mean `charge.succeeded`"),
+        (&["trigger", "charge.succeeded"], Exit::Usage, "pass it with --secret"),
+        (
+            &["trigger", "charge.succeeded", "--secret", "s", "--override", "amount=1"],
+            Exit::Usage,
+            "`data.object.amount`",
+        ),
+        (
+            &["trigger", "charge.succeeded", "--secret", "s", "--override", "refund:amount=1"],
+            Exit::Usage,
+            "about another resource (charge)",
+        ),
+        (&["trigger", "charge.*", "--secret", "s", "--id", "evt_1"], Exit::Usage, "--id"),
+        (
+            &["trigger", "charge.succeeded", "--secret", "s", "--to", "https://example.com"],
+            Exit::Usage,
+            "plain HTTP",
+        ),
+        (
+            &[
+                "trigger",
+                "charge.succeeded",
+                "--secret",
+                "s",
+                "--endpoint",
+                "00000000-0000-0000-0000-000000000009",
+                "--to",
+                "http://127.0.0.1:1/",
+            ],
+            Exit::Failure,
+            "nothing answers",
+        ),
+    ];
+    for (arguments, code, text) in table {
+        let ran = host.run(arguments).await;
+        assert_eq!(ran.exit, code, "{arguments:?}: {}", ran.error);
+        assert!(ran.error.contains(text), "{arguments:?}: {}", ran.error);
+        assert!(host.state.posted.lock().unwrap().is_empty());
+    }
+    // What the endpoint refuses is told as it says it; what was sent is still on record.
+    let ran =
+        host.run(&["trigger", "charge.succeeded", "--secret", "whsec_wrong", "--count", "3"]).await;
+    assert_eq!(ran.exit, Exit::Failure);
+    assert!(ran.error.contains("answered 400: no signature matches"), "{}", ran.error);
+    assert_eq!(ran.stdout.lines().count(), 2);
+}
+
+#[tokio::test]
+async fn a_printed_trigger_is_not_sent_and_verifies() {
+    let host = Host::start().await;
+    let ran = host
+        .run(&[
+            "trigger",
+            "invoice.paid",
+            "--secret",
+            SECRET,
+            "--print",
+            "--id",
+            "evt_mine",
+            "-o",
+            "json",
+        ])
+        .await;
+    let request: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(host.state.posted.lock().unwrap().is_empty());
+    let body = request["body"].as_str().unwrap();
+    assert!(host::verifies(
+        request["headers"]["Stripe-Signature"].as_str().unwrap(),
+        body.as_bytes()
+    ));
+    assert!(body.contains("\"id\": \"evt_mine\""));
+    let ran = host.run(&["trigger", "invoice.paid", "--secret", SECRET, "--print"]).await;
+    assert!(
+        ran.stdout.starts_with(&format!("POST {}/webhooks/{ENDPOINT}\nContent-Type: ", host.url())),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[tokio::test]
+async fn config_is_shown_and_judged() {
+    let host = Host::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("c.toml");
+    std::fs::write(&file, "[server]\nadmin_token = \"hush-hush\"\nlisten = \"127.0.0.1:9\"\n")
+        .unwrap();
+    let config = file.to_str().unwrap();
+    let ran = host.bare(&["config", "show", "--config", config], []).await;
+    assert!(!ran.stdout.contains("hush"), "{}", ran.stdout);
+    let line = ran.stdout.lines().find(|line| line.starts_with("server.listen ")).unwrap();
+    assert!(line.contains("127.0.0.1:9") && line.ends_with("c.toml:3"), "{line}");
+    let ran = host.bare(&["config", "validate", "--config", config], []).await;
+    assert_eq!((ran.exit, ran.stdout.starts_with("the configuration is good")), (Exit::Done, true));
+    std::fs::write(&file, "[server]\nlisen = 1\n[store]\ncache = \"x\"\n").unwrap();
+    let ran = host.bare(&["config", "validate", "--config", config], []).await;
+    assert_eq!(ran.exit, Exit::Failure);
+    assert_eq!(ran.stdout.lines().count(), 2, "{}", ran.stdout);
+    let ran = host.bare(&["config", "validate", "--config", config, "-o", "json"], []).await;
+    let verdict: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(verdict["problems"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn flags_of_serve_reach_the_configuration() {
+    let cli = Cli::try_parse_from([
+        "signalbox",
+        "serve",
+        "--listen",
+        "127.0.0.1:1",
+        "--admin-listen",
+        "127.0.0.1:2",
+        "--data",
+        "d",
+        "--plugins",
+        "p",
+        "--log-level",
+        "debug",
+        "--log-format",
+        "json",
+    ]);
+    let super::Command::Serve(args) = cli.unwrap().command else { panic!("not serve") };
+    let config = args.load(&crate::config::Environment::default()).unwrap();
+    assert_eq!((config.server.listen.port(), config.server.admin_listen.port()), (1, 2));
+    assert_eq!(
+        (config.store.path.as_path(), config.plugins.dir.as_path()),
+        (Path::new("d"), Path::new("p"))
+    );
+    assert_eq!(
+        (config.log.level.as_str(), config.log.format),
+        ("debug", crate::config::LogFormat::Json)
+    );
+}
+
+#[tokio::test]
+async fn a_closed_pipe_is_no_failure() {
+    struct Closed;
+    impl std::io::Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let host = Host::start().await;
+    for arguments in [
+        &["events", "list"][..],
+        &["events", "raw", "evt_2"],
+        &["completion", "bash"],
+        &["trigger", "--list"],
+    ] {
+        let mut cx: Context = host.context(false);
+        cx.out = Box::new(Closed);
+        let command = Cli::try_parse_from(["signalbox"].iter().chain(arguments)).unwrap().command;
+        let error = command.run(&mut cx).await.unwrap_err();
+        assert_eq!(exit::code(&error), Exit::Done, "{arguments:?}");
+    }
+}
+
+#[test]
+fn wrong_use_is_told_by_the_parser() {
+    for bad in [
+        &["events"][..],
+        &["trigger"],
+        &["events", "list", "--limit", "0"],
+        &["events", "list", "--all", "--limit", "3"],
+        &["trigger", "a", "--override", "b"],
+        &["endpoints", "create"],
+    ] {
+        let error = Cli::try_parse_from(["signalbox"].iter().chain(bad)).unwrap_err();
+        assert!(error.use_stderr(), "{bad:?}");
+    }
+}

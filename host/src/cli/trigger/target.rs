@@ -1,0 +1,148 @@
+//! Which endpoint an event goes to, and what signs it.
+
+use anyhow::{Context as _, bail};
+use reqwest::Url;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::config::{Config, EndpointSettings, SecretRef};
+use crate::domain::endpoint::Secret;
+
+use super::super::connect::{ConnectArgs, reachable};
+use super::super::context::Context;
+use super::super::exit::{NotFound, Usage};
+use super::super::page;
+
+/// The only provider there are fixtures of.
+const PROVIDER: &str = "stripe";
+
+/// Where an event goes.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) endpoint: Uuid,
+    pub(crate) url: Url,
+    pub(crate) secrets: Vec<Secret>,
+}
+
+/// What the command line says of it.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct TargetArgs {
+    /// The endpoint's UUID [default: the only one of Stripe's that there is]
+    #[arg(long, value_name = "UUID")]
+    pub(crate) endpoint: Option<Uuid>,
+    /// Its signing secret, or `env:NAME`, `file:PATH` [default: that of the configuration]
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) secret: Option<String>,
+    /// Where to post, instead of the host's own webhook listener
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: Option<Url>,
+}
+
+impl TargetArgs {
+    /// Find the endpoint: the one named; else the configuration's only one; else the only one that
+    /// the admin API lists.
+    pub(crate) async fn find(&self, connect: &ConnectArgs, cx: &Context) -> anyhow::Result<Target> {
+        let config = connect.config(cx)?;
+        let ours: Vec<&EndpointSettings> =
+            config.endpoints.iter().filter(|endpoint| endpoint.provider == PROVIDER).collect();
+        let (id, listed) = match (self.endpoint, ours.as_slice()) {
+            (Some(id), _) => (id, None),
+            (None, [only]) => (only.id.0, None),
+            (None, _) => self.ask(connect, cx, &config).await?,
+        };
+        let url = match (&self.to, listed) {
+            (Some(url), _) => url.clone(),
+            (None, Some(url)) => url,
+            (None, None) => local(&config, id)?,
+        };
+        if url.scheme() != "http" {
+            let why = "this client speaks plain HTTP; post to the host's own listener";
+            return Err(Usage(format!("{url}: {why}")).into());
+        }
+        Ok(Target { endpoint: id, url, secrets: self.secrets(cx, &config, id)? })
+    }
+
+    /// The only endpoint of ours that the admin API lists, and its URL if it can be used here.
+    async fn ask(
+        &self,
+        connect: &ConnectArgs,
+        cx: &Context,
+        config: &Config,
+    ) -> anyhow::Result<(Uuid, Option<Url>)> {
+        let client = connect.client_for(cx, config)?;
+        let list = client.get(&["endpoints"], &[("limit", "100".to_owned())]).await?;
+        let (all, _) = page::entries(list);
+        let ours: Vec<&Value> = all
+            .iter()
+            .filter(|endpoint| endpoint.get("provider").and_then(Value::as_str) == Some(PROVIDER))
+            .collect();
+        let field = |endpoint: &Value, name| {
+            endpoint.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        match ours.as_slice() {
+            [] => Err(NotFound(
+                "there is no endpoint of Stripe's; make one with `signalbox endpoints create \
+                 --secret whsec_...`, or declare one in the configuration"
+                    .to_owned(),
+            )
+            .into()),
+            [only] => {
+                let id = field(only, "id");
+                let id = Uuid::try_parse(&id).with_context(|| format!("the endpoint id `{id}`"))?;
+                Ok((id, usable(&field(only, "url"))))
+            }
+            several => {
+                let ids: Vec<String> = several.iter().map(|e| field(e, "id")).collect();
+                let text = format!(
+                    "there are {} endpoints; choose one with --endpoint: {}",
+                    ids.len(),
+                    ids.join(", ")
+                );
+                Err(Usage(text).into())
+            }
+        }
+    }
+
+    fn secrets(&self, cx: &Context, config: &Config, id: Uuid) -> anyhow::Result<Vec<Secret>> {
+        if let Some(reference) = &self.secret {
+            let secret = SecretRef::parse(reference)
+                .resolve(&cx.env, std::path::Path::new(""))
+                .map_err(|error| Usage(error.to_string()))
+                .context("--secret")?;
+            return Ok(vec![secret]);
+        }
+        let now = cx.clock.now();
+        let declared = config.endpoints.iter().find(|endpoint| endpoint.id.0 == id);
+        let live: Vec<Secret> = declared
+            .into_iter()
+            .flat_map(|endpoint| &endpoint.secrets)
+            .filter(|secret| secret.is_live(now))
+            .cloned()
+            .collect();
+        if live.is_empty() {
+            let text = format!(
+                "the secret of endpoint {id} is not known here (the admin API never tells one); \
+                 pass it with --secret, or name the configuration that holds it with --config"
+            );
+            return Err(Usage(text).into());
+        }
+        Ok(live)
+    }
+}
+
+/// A URL of the admin API that leads to the host's own listener.
+fn usable(url: &str) -> Option<Url> {
+    let url = Url::parse(url).ok()?;
+    let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
+    let address = host.parse::<std::net::IpAddr>();
+    let near = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    (url.scheme() == "http" && near).then_some(url)
+}
+
+fn local(config: &Config, id: Uuid) -> anyhow::Result<Url> {
+    let listen = reachable(config.server.listen);
+    if listen.port() == 0 {
+        bail!("`server.listen` lets the system choose the port; name the URL with --to");
+    }
+    Ok(Url::parse(&format!("http://{listen}/webhooks/{id}"))?)
+}

@@ -1,0 +1,271 @@
+//! The settings and their defaults: the one place that says what can be configured.
+//!
+//! Not how they are read (`sections`).
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::domain::backoff::Backoff;
+use crate::domain::clock::Timestamp;
+use crate::domain::endpoint::{self, Endpoint, EndpointId, Secret};
+use crate::domain::plugin::{CapabilityRequest, Limits, PluginName};
+
+use super::origin::Entry;
+
+/// Everything that can be configured, checked.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// The file that was read; `None` when there was none.
+    pub file: Option<PathBuf>,
+    /// The two listeners.
+    pub server: Server,
+    /// What is kept, where and for how long.
+    pub store: StoreSettings,
+    /// Where the plugins are.
+    pub plugins: Plugins,
+    /// Endpoints of the file; others are made through the admin API.
+    pub endpoints: Vec<EndpointSettings>,
+    /// What single plugins are granted, told and allowed.
+    pub plugin: BTreeMap<PluginName, PluginSettings>,
+    /// Accounts at Stripe.
+    pub stripe_accounts: Vec<StripeAccount>,
+    /// How deliveries are attempted.
+    pub dispatch: Dispatch,
+    /// What the host says on its standard error stream.
+    pub log: Log,
+    /// Each value as text, with its origin; secrets as fingerprints.
+    pub entries: Vec<Entry>,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Where webhooks come in. Default `127.0.0.1:4242`: a proxy that ends TLS stands before it.
+    pub listen: SocketAddr,
+    /// Where the admin API answers. Default `127.0.0.1:4243`; never for the public.
+    pub admin_listen: SocketAddr,
+    /// The admin API's bearer token; when absent one is generated into `admin-token` in the data
+    /// directory.
+    pub admin_token: Option<Secret>,
+    /// How the world reaches `listen`, without a trailing slash; shown in endpoints' URLs.
+    pub public_url: Option<String>,
+    /// `[server.limits]`
+    pub limits: ServerLimits,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4242)),
+            admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4243)),
+            admin_token: None,
+            public_url: None,
+            limits: ServerLimits::default(),
+        }
+    }
+}
+
+/// `[server.limits]`: what the webhook listener puts up with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// Open connections; more wait in the kernel's queue. Default 1,024: a provider opens tens.
+    pub connections: usize,
+    /// Bytes of a body. Default 1 MiB: Stripe's largest events are some hundred kilobytes.
+    pub body: u64,
+    /// Bytes of a request's head. Default 32 KiB, over twice what proxies in the field pass on.
+    pub headers: u64,
+    /// From the first byte of a head to its last. Default 10 s.
+    pub header_timeout: Duration,
+    /// From the head to the body's last byte. Default 20 s: providers give up after about as long.
+    pub body_timeout: Duration,
+    /// A connection without a request is closed after this. Default 75 s, as nginx does.
+    pub idle_timeout: Duration,
+    /// How long a stop waits for requests that were begun. Default 20 s.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            connections: 1_024,
+            body: 1 << 20,
+            headers: 32 << 10,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(20),
+            idle_timeout: Duration::from_secs(75),
+            shutdown_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// The data directory. Default `data`.
+    pub path: PathBuf,
+    /// Bytes of the store's page cache. Default 64 MiB.
+    pub cache: u64,
+    /// What is let go of.
+    pub retention: Retention,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self { path: PathBuf::from("data"), cache: 64 << 20, retention: Retention::default() }
+    }
+}
+
+impl StoreSettings {
+    /// The file the generated admin token is kept in (mode 0600).
+    #[must_use]
+    pub fn admin_token_file(&self) -> PathBuf {
+        self.path.join("admin-token")
+    }
+}
+
+/// The `retain_*` and `dedupe_for` keys of `[store]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// `retain_for`: settled events older than this go. Default 30 days, as far back as Stripe
+    /// lists its own; `forever` keeps them.
+    pub age: Option<Duration>,
+    /// `retain_bytes`: the oldest settled events go while more than this is kept. Default
+    /// `unlimited`: deleting for space is the operator's decision.
+    pub bytes: Option<u64>,
+    /// `dedupe_for`: how long a repeated event is known for one, after its body went too.
+    /// Default 90 days. At least `retain_for`.
+    pub dedupe_age: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 3_600);
+        Self { age: Some(DAY * 30), bytes: None, dedupe_age: DAY * 90 }
+    }
+}
+
+/// `[plugins]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plugins {
+    /// The directory that is watched for components. Default `plugins`. Never written to.
+    pub dir: PathBuf,
+}
+
+impl Default for Plugins {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("plugins") }
+    }
+}
+
+/// How requests at an endpoint are proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Validation {
+    /// By their signature.
+    #[default]
+    VerifySignature,
+}
+
+/// One `[[endpoint]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointSettings {
+    /// The UUID in its URL.
+    pub id: EndpointId,
+    /// Whose rules prove its requests.
+    pub provider: String,
+    /// Any of these may prove a request. At least one.
+    pub secrets: Vec<Secret>,
+    /// How requests are proved.
+    pub validation: Validation,
+    /// Greatest age of a signature. Default 300 s, as Stripe's libraries have it; zero turns the
+    /// check off.
+    pub tolerance: Duration,
+    /// For people.
+    pub description: Option<String>,
+}
+
+impl EndpointSettings {
+    /// The endpoint as the rest of the host knows it; `now` becomes its date of creation.
+    #[must_use]
+    pub fn to_endpoint(&self, now: Timestamp) -> Endpoint {
+        Endpoint {
+            id: self.id,
+            provider: self.provider.clone(),
+            secrets: self.secrets.clone(),
+            tolerance: self.tolerance,
+            description: self.description.clone(),
+            created_at: now,
+            origin: endpoint::Origin::Config,
+        }
+    }
+}
+
+/// One `[plugin.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PluginSettings {
+    /// What it may do beyond its own state. Default nothing.
+    pub grants: Vec<CapabilityRequest>,
+    /// What it can read by `config.get`. Values are text; numbers and booleans as they are written.
+    pub settings: BTreeMap<String, String>,
+    /// What one delivery may use.
+    pub limits: Limits,
+}
+
+/// One `[[stripe.account]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StripeAccount {
+    /// The operator's name for it.
+    pub name: String,
+    /// Its API key.
+    pub api_key: Secret,
+    /// Where Stripe's API is. Default `https://api.stripe.com`; plain HTTP only on this machine.
+    pub api_base: String,
+}
+
+impl StripeAccount {
+    /// The default of `api_base`.
+    pub const API_BASE: &'static str = "https://api.stripe.com";
+}
+
+/// `[dispatch]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispatch {
+    /// Deliveries that run at once, over all plugins. Default 64: each holds a guest's memory.
+    pub concurrency: usize,
+    /// `attempts`, `first_wait`, `longest_wait` and `give_up_after`.
+    pub backoff: Backoff,
+}
+
+impl Default for Dispatch {
+    fn default() -> Self {
+        Self { concurrency: 64, backoff: Backoff::default() }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug`, `trace`, `off`, or directives such as
+    /// `info,signalbox::dispatch=debug`. Default `info`.
+    pub level: String,
+    /// `text` or `json`. Default `text`.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::default() }
+    }
+}

@@ -1,0 +1,137 @@
+//! `cli::build` with a real compiler: the example plugins become components, the same twice; what
+//! does not compile is told in cargo's own words.
+//!
+//! Gets the compiler where there is none (see `cli/build/wasm-toolchain.sh`), never from rustup.
+
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use signalbox::cli::build::{
+    BuildEnvironment, BuildError, BuildOptions, EncodeError, Progress, build,
+};
+use wit_component::DecodedWasm;
+
+#[derive(Default)]
+struct Heard(Vec<String>);
+
+impl Progress for Heard {
+    fn step(&mut self, what: &str) {
+        eprintln!("{what}");
+        self.0.push(what.to_owned());
+    }
+
+    fn detail(&mut self, _: &str) {}
+}
+
+/// What the command line reads from its own surroundings.
+#[expect(clippy::disallowed_methods, reason = "a test has no configuration to read it from")]
+fn environment() -> BuildEnvironment {
+    let home = PathBuf::from(std::env::var_os("HOME").unwrap());
+    let or_home = |name: &str, below: &str| {
+        std::env::var_os(name).map_or_else(|| home.join(below), PathBuf::from)
+    };
+    BuildEnvironment {
+        path: std::env::var_os("PATH").unwrap(),
+        cargo_home: Some(or_home("CARGO_HOME", ".cargo")),
+        cache: or_home("XDG_CACHE_HOME", ".cache"),
+        rustup: false,
+    }
+}
+
+fn options(project: &Path, out: &Path) -> BuildOptions {
+    BuildOptions {
+        project: project.to_owned(),
+        out: Some(out.to_owned()),
+        locked: true,
+        color: false,
+        environment: environment(),
+    }
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Most bytes of an example: a plugin is a small thing to send around.
+const MAX_SIZE: u64 = 120_000;
+
+#[test]
+fn the_examples_become_components() {
+    let out = tempfile::tempdir().unwrap();
+    let options = options(&repository().join("example-plugins"), &out.path().join("plugins"));
+    let mut heard = Heard::default();
+    let built = build(&options, &mut heard).unwrap();
+    let names: Vec<&str> = built.components.iter().map(|c| c.package.as_str()).collect();
+    assert_eq!(names, ["charge-succeeded", "fails-on-purpose", "payment-method-attached"]);
+    for component in &built.components {
+        assert!(component.changed);
+        assert!(component.size < MAX_SIZE, "{} has {} bytes", component.package, component.size);
+        let bytes = fs::read(&component.path).unwrap();
+        let DecodedWasm::Component(resolve, world) = wit_component::decode(&bytes).unwrap() else {
+            panic!("{} is no component", component.package);
+        };
+        let world = &resolve.worlds[world];
+        let exports: Vec<String> =
+            world.exports.keys().map(|key| resolve.name_world_key(key)).collect();
+        assert_eq!(exports, ["signalbox:plugin/handler@0.1.0"]);
+        for import in world.imports.keys().map(|key| resolve.name_world_key(key)) {
+            assert!(import.starts_with("signalbox:plugin/"), "{import}");
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let here = repository().to_str().unwrap();
+        assert!(!text.contains(here), "{} tells where it was built", component.package);
+    }
+    assert!(heard.0.iter().any(|step| step.starts_with("compiling charge-succeeded")));
+
+    let again = build(&options, &mut heard).unwrap();
+    assert!(again.components.iter().all(|component| !component.changed), "the same bytes");
+}
+
+/// A package of one file that depends on the SDK.
+fn project(directory: &Path, source: &str) {
+    let sdk = repository().join("sdk/rust");
+    let manifest = format!(
+        "[package]\nname = \"trial\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
+         [lib]\ncrate-type = [\"cdylib\"]\n\n[workspace]\n\n\
+         [dependencies]\nsignalbox-sdk = {{ path = {sdk:?} }}\n"
+    );
+    fs::create_dir_all(directory.join("src")).unwrap();
+    fs::write(directory.join("Cargo.toml"), manifest).unwrap();
+    fs::write(directory.join("src/lib.rs"), source).unwrap();
+    // The versions that were resolved once already.
+    fs::copy(repository().join("example-plugins/Cargo.lock"), directory.join("Cargo.lock"))
+        .unwrap();
+}
+
+#[test]
+fn what_does_not_compile_is_told_in_cargos_words() {
+    let directory = tempfile::tempdir().unwrap();
+    project(directory.path(), "pub fn f() -> u8 { \"no number\" }\n");
+    let mut options = options(directory.path(), &directory.path().join("out"));
+    options.locked = false;
+    let error = build(&options, &mut Heard::default()).unwrap_err();
+    assert!(matches!(error, BuildError::Compile { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("E0308") && text.contains("src/lib.rs:1"), "{text}");
+    assert!(!directory.path().join("out").exists(), "nothing is written");
+
+    project(directory.path(), "pub fn f() -> u8 { 1 }\n");
+    let error = build(&options, &mut Heard::default()).unwrap_err();
+    let BuildError::Encode { source: EncodeError::NoHandler, .. } = &error else {
+        panic!("{error:?}");
+    };
+}
+
+#[test]
+fn what_is_no_plugin_project_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = options(directory.path(), directory.path());
+    let error = build(&options, &mut Heard::default()).unwrap_err();
+    assert!(matches!(error, BuildError::NoProject(_)), "{error}");
+
+    fs::write(directory.path().join("Cargo.toml"), "[package\n").unwrap();
+    let error = build(&options, &mut Heard::default()).unwrap_err();
+    assert!(matches!(error, BuildError::Manifest { .. }), "{error}");
+}

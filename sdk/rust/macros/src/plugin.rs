@@ -1,0 +1,162 @@
+//! `plugin!`: the manifest's facts, the list of receivers, and the component's exports.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::{Error, Ident, LitInt, LitStr, Path, Result, Token, bracketed};
+
+use crate::rules;
+
+/// What stands between the braces.
+#[derive(Default)]
+struct Fields {
+    name: Option<LitStr>,
+    version: Option<LitStr>,
+    description: Option<LitStr>,
+    ordering: Option<LitStr>,
+    concurrency: Option<LitInt>,
+    receivers: Option<Vec<Path>>,
+}
+
+impl Parse for Fields {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let mut fields = Self::default();
+        while !input.is_empty() {
+            let key = Ident::parse_any(input)?;
+            input.parse::<Token![:]>()?;
+            let again = match key.to_string().as_str() {
+                "name" => fields.name.replace(input.parse()?).is_some(),
+                "version" => fields.version.replace(input.parse()?).is_some(),
+                "description" => fields.description.replace(input.parse()?).is_some(),
+                "ordering" => fields.ordering.replace(input.parse()?).is_some(),
+                "concurrency" => fields.concurrency.replace(input.parse()?).is_some(),
+                "receivers" => fields.receivers.replace(receivers(input)?).is_some(),
+                other => {
+                    return Err(Error::new(
+                        key.span(),
+                        format!(
+                            "unknown `{other}`: there are `name`, `receivers`, `description`, \
+                             `version`, `ordering` and `concurrency`"
+                        ),
+                    ));
+                }
+            };
+            if again {
+                return Err(Error::new(key.span(), format!("`{key}` is given twice")));
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        fields.check()?;
+        Ok(fields)
+    }
+}
+
+fn receivers(input: ParseStream<'_>) -> Result<Vec<Path>> {
+    let list;
+    let bracket = bracketed!(list in input);
+    let paths: Vec<Path> =
+        Punctuated::<Path, Token![,]>::parse_terminated(&list)?.into_iter().collect();
+    if paths.is_empty() {
+        return Err(Error::new(
+            bracket.span.join(),
+            "name at least one function that has #[receiver(\"...\")]",
+        ));
+    }
+    for (place, path) in paths.iter().enumerate() {
+        let text = |path: &Path| path.to_token_stream().to_string();
+        if paths[..place].iter().any(|earlier| text(earlier) == text(path)) {
+            return Err(Error::new(path.span(), "this receiver is listed twice"));
+        }
+    }
+    Ok(paths)
+}
+
+impl Fields {
+    fn check(&self) -> Result<()> {
+        if let Some(name) = &self.name {
+            rules::name(name)?;
+        }
+        if let Some(version) = &self.version {
+            rules::version(version)?;
+        }
+        let strange = |ordering: &&LitStr| !["object", "none"].contains(&&*ordering.value());
+        if let Some(ordering) = self.ordering.as_ref().filter(strange) {
+            return Err(Error::new(
+                ordering.span(),
+                "`ordering` is \"object\" (one after another for the same object) or \"none\"",
+            ));
+        }
+        let none = |number: &&LitInt| !number.base10_parse::<u32>().is_ok_and(|n| n > 0);
+        if let Some(concurrency) = self.concurrency.as_ref().filter(none) {
+            return Err(Error::new(concurrency.span(), "`concurrency` is a number from 1"));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn expand(fields: TokenStream) -> Result<TokenStream> {
+    let fields: Fields = syn::parse2(fields)?;
+    let missing = |what: &str| Error::new(Span::call_site(), what);
+    let name = fields.name.ok_or_else(|| {
+        missing("the plugin has no name: add `name: \"charge-counter\",` (it names the plugin's data and must never change)")
+    })?;
+    let receivers = fields
+        .receivers
+        .ok_or_else(|| missing("the plugin has no receivers: add `receivers: [function, ...],`"))?;
+    let version = match fields.version {
+        Some(version) => quote!(#version),
+        None => quote!(::core::env!("CARGO_PKG_VERSION")),
+    };
+    let description = match fields.description {
+        Some(description) => quote!(#description),
+        None => quote!(::core::env!("CARGO_PKG_DESCRIPTION")),
+    };
+    let mut attributes = vec![quote!(("description", #description))];
+    if let Some(ordering) = fields.ordering {
+        attributes.push(quote!(("ordering", #ordering)));
+    }
+    if let Some(concurrency) = fields.concurrency {
+        let concurrency = concurrency.base10_digits();
+        attributes.push(quote!(("concurrency", #concurrency)));
+    }
+    Ok(quote! {
+        /// This plugin.
+        pub const PLUGIN: ::signalbox_sdk::Plugin = ::signalbox_sdk::Plugin::new(
+            ::signalbox_sdk::__private::Identity {
+                name: #name,
+                version: #version,
+                attributes: &[#(#attributes),*],
+            },
+            &[#(<#receivers as ::signalbox_sdk::Receives>::RECEIVER),*],
+        );
+
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code)]
+        const _: () = {
+            use ::signalbox_sdk::__private::bindings;
+            use bindings::exports::signalbox::plugin::handler;
+
+            struct Component;
+
+            impl ::signalbox_sdk::__private::Guest for Component {
+                fn describe() -> handler::Manifest {
+                    ::signalbox_sdk::__private::describe(&PLUGIN)
+                }
+
+                fn handle(
+                    event: handler::Event,
+                    delivery: handler::Delivery,
+                ) -> ::core::result::Result<(), handler::Failure> {
+                    ::signalbox_sdk::__private::handle(&PLUGIN, event, delivery)
+                }
+            }
+
+            bindings::export!(Component with_types_in bindings);
+        };
+    })
+}
