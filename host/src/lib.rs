@@ -48,6 +48,3 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod telemetry;
-
-#[cfg(test)]
-mod testing;

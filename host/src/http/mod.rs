@@ -3,13 +3,17 @@
 //! Two listeners: `webhook` takes in providers' requests and nothing else; `admin` shows and
 //! changes what the host holds. Neither decides what an event means.
 
-pub mod listener;
-pub mod metrics;
+pub mod admin;
 pub mod webhook;
 
 mod guard;
 mod linger;
+mod listener;
+mod metrics;
 mod problem;
+
+pub use listener::ConnectionLimits;
+pub use metrics::Metrics;
 
 #[cfg(test)]
 mod testing;

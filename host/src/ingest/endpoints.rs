@@ -3,7 +3,8 @@
 //! An immutable table, swapped whole: reading it takes no lock. A change is durable in the store
 //! before it is seen. Where both sources name one id, the configuration's holds.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -117,22 +118,21 @@ impl Endpoints {
     /// An [`EndpointError`] that names the endpoint of the configuration that cannot be used, or
     /// the store's own.
     pub async fn load(
-        config: Vec<Endpoint>,
         store: Arc<dyn Store>,
         providers: Providers,
         clock: Arc<dyn Clock>,
+        declared: Vec<Endpoint>,
     ) -> Result<Self, EndpointError> {
         let mut table = Table::new();
         for endpoint in store.endpoints().await? {
             table.insert(endpoint.id, Entry::new(endpoint));
         }
-        let mut declared = Vec::with_capacity(config.len());
-        for endpoint in config {
+        let mut seen = HashSet::with_capacity(declared.len());
+        for endpoint in declared {
             check(&providers, &endpoint.provider, &endpoint.secrets)?;
-            if declared.contains(&endpoint.id) {
+            if !seen.insert(endpoint.id) {
                 return Err(EndpointError::Twice(endpoint.id));
             }
-            declared.push(endpoint.id);
             let endpoint = Endpoint { origin: Origin::Config, ..endpoint };
             table.insert(endpoint.id, Entry::new(endpoint));
         }
@@ -152,7 +152,7 @@ impl Endpoints {
     pub fn list(&self) -> Vec<Arc<Endpoint>> {
         let table = self.inner.table.load();
         let mut all: Vec<_> = table.values().map(|entry| entry.endpoint.clone()).collect();
-        all.sort_by(|a, b| (b.created_at, b.id).cmp(&(a.created_at, a.id)));
+        all.sort_by_key(|endpoint| Reverse((endpoint.created_at, endpoint.id)));
         all
     }
 
@@ -251,8 +251,8 @@ mod tests {
     use super::*;
     use crate::domain::clock::ManualClock;
     use crate::provider::stripe::StripeProvider;
+    use crate::provider::testing::{SECRET, endpoint};
     use crate::store::memory::MemoryStore;
-    use crate::testing::{SECRET, endpoint};
 
     async fn load(
         config: Vec<Endpoint>,
@@ -260,7 +260,7 @@ mod tests {
     ) -> Result<Endpoints, EndpointError> {
         let providers = Providers::new(vec![Arc::new(StripeProvider::default())]);
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(100)));
-        Endpoints::load(config, store.clone(), providers, clock).await
+        Endpoints::load(store.clone(), providers, clock, config).await
     }
 
     fn new() -> NewEndpoint {
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(endpoints.list(), [made.clone(), endpoints.get(endpoint(1).id).unwrap()]);
 
         let again = load(vec![], &store).await.unwrap();
-        assert_eq!(again.list(), [made.clone()]);
+        assert_eq!(again.list(), std::slice::from_ref(&made));
         assert!(again.delete(made.id).await.unwrap());
         assert!(!again.delete(made.id).await.unwrap());
         assert_eq!(again.get(made.id), None);

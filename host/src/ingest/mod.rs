@@ -60,43 +60,28 @@ impl Ingest {
 mod tests {
     use super::*;
     use crate::domain::clock::{ManualClock, Timestamp};
-    use crate::domain::delivery::Status;
     use crate::domain::event::EventSeq;
+    use crate::provider::testing::endpoint;
     use crate::store::memory::{MemoryStore, event};
-    use crate::testing::{endpoint, routes_to};
 
     #[tokio::test]
-    async fn an_event_is_stored_once_with_a_delivery_per_plugin_that_wants_it() {
+    async fn an_event_nobody_wants_is_stored_and_stored_once() {
         let store = Arc::new(MemoryStore::default());
-        let routes = routes_to(&[("counter", "charge.*"), ("other", "invoice.*"), ("all", "*")]);
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(7)));
-        let ingest = Ingest::new(store.clone(), routes, clock.clone());
+        let ingest = Ingest::new(store.clone(), Routes::default(), clock.clone());
         let endpoint = endpoint(1);
 
-        let first = ingest.accept(&endpoint, event("evt_1", "charge.succeeded")).await.unwrap();
+        let first = ingest.accept(&endpoint, event("evt_1", "new.type")).await.unwrap();
         assert_eq!(first, Admission::Accepted(EventSeq(1)));
         clock.set(Timestamp::from_secs(9));
-        let again = ingest.accept(&endpoint, event("evt_1", "charge.succeeded")).await.unwrap();
+        let again = ingest.accept(&endpoint, event("evt_1", "new.type")).await.unwrap();
         assert_eq!(again, Admission::Duplicate(EventSeq(1)));
 
         let kept = store.kept();
         assert_eq!(kept.len(), 1);
         assert_eq!(kept[0].received_at, Timestamp::from_secs(7));
         assert_eq!(kept[0].endpoint, endpoint.id);
-        let deliveries = store.kept_deliveries();
-        let names: Vec<_> = deliveries.iter().map(|d| d.id.plugin.as_str()).collect();
-        assert_eq!(names, ["counter", "all"]);
-        assert!(deliveries.iter().all(|d| d.status == Status::Pending));
-    }
-
-    #[tokio::test]
-    async fn an_event_nobody_wants_is_stored() {
-        let store = Arc::new(MemoryStore::default());
-        let clock = Arc::new(ManualClock::default());
-        let ingest = Ingest::new(store.clone(), Routes::default(), clock);
-        ingest.accept(&endpoint(1), event("evt_1", "new.type")).await.unwrap();
-        assert_eq!(store.kept().len(), 1);
-        assert!(store.kept_deliveries().is_empty());
+        assert_eq!(kept[0].source, Source::Webhook);
     }
 
     #[tokio::test]

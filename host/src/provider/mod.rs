@@ -4,6 +4,9 @@
 
 pub mod stripe;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::fmt;
 use std::slice;
 use std::sync::Arc;

@@ -88,10 +88,6 @@ impl MemoryStore {
         self.lock().events.clone()
     }
 
-    pub(crate) fn kept_deliveries(&self) -> Vec<Delivery> {
-        self.lock().deliveries.clone()
-    }
-
     pub(crate) fn change_delivery(&self, id: &str, change: impl FnOnce(&mut Delivery)) {
         let mut state = self.lock();
         change(state.deliveries.iter_mut().find(|d| d.id.to_string() == id).unwrap());

@@ -10,7 +10,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::Secret;
 use crate::domain::event::{Header, VerifiedEvent};
 
-pub(super) use crate::testing::{NOW, SECRET, sign};
+pub(super) use crate::provider::testing::{NOW, SECRET, sign};
 
 pub(super) const BODY: &[u8] =
     br#"{"id":"evt_1","object":"event","type":"charge.succeeded","created":1795400000}"#;

@@ -19,8 +19,8 @@ use crate::ingest::endpoints::Endpoints;
 use crate::plugin::routes::Routes;
 use crate::provider::Providers;
 use crate::provider::stripe::StripeProvider;
+use crate::provider::testing::{NOW, SECRET, endpoint, sign};
 use crate::store::memory::MemoryStore;
-use crate::testing::{NOW, SECRET, endpoint, sign};
 
 /// The path of the one endpoint there is.
 const PATH: &str = "/webhooks/00000000-0000-0000-0000-000000000001";
@@ -46,7 +46,7 @@ impl Host {
         let providers = Providers::new(vec![Arc::new(StripeProvider::default())]);
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(NOW)));
         let endpoints =
-            Endpoints::load(vec![endpoint(1)], store.clone(), providers.clone(), clock.clone());
+            Endpoints::load(store.clone(), providers.clone(), clock.clone(), vec![endpoint(1)]);
         let deps = WebhookDeps {
             endpoints: endpoints.await.unwrap(),
             providers,

@@ -1,4 +1,4 @@
-//! What the tests of several modules share: endpoints and routing tables.
+//! What the tests here and above share: an independent signer and an endpoint.
 
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
@@ -6,8 +6,6 @@ use uuid::Uuid;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::{Endpoint, EndpointId, Origin, Secret};
-use crate::domain::plugin::Subscription;
-use crate::plugin::routes::{PluginReport, PluginStatus, Routes, RoutingTable};
 
 /// The secret of every endpoint here.
 pub(crate) const SECRET: &str = "whsec_test_secret";
@@ -35,26 +33,4 @@ pub(crate) fn endpoint(number: u128) -> Endpoint {
         created_at: Timestamp::from_secs(1),
         origin: Origin::Config,
     }
-}
-
-/// Routes to loaded plugins, each by its name and its pattern of Stripe's types.
-pub(crate) fn routes_to(plugins: &[(&str, &str)]) -> Routes {
-    let reports = plugins.iter().map(|(name, kind)| PluginReport {
-        file: format!("{name}.wasm").into(),
-        name: Some(name.parse().unwrap()),
-        version: Some(semver::Version::new(1, 2, 3)),
-        digest: None,
-        status: PluginStatus::Loaded,
-        reason: None,
-        subscriptions: vec![Subscription {
-            provider: "stripe".into(),
-            kind: kind.parse().unwrap(),
-            filter: None,
-        }],
-        grants: vec![],
-        limits: None,
-    });
-    let routes = Routes::default();
-    routes.swap(RoutingTable::stand_in(reports.collect()));
-    routes
 }

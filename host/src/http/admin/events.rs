@@ -1,0 +1,203 @@
+//! `/events`: what came in.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+
+use super::deliveries::{DeliverySummary, of_event};
+use super::list::List;
+use super::params::{From, PageParams, Params, invalid};
+use super::reply::{missing, ok};
+use super::walk::{self, Source, stored};
+use super::{Answer, App, Shared};
+use crate::domain::delivery::Status;
+use crate::domain::event::{EventKey, ObjectRef, Source as Origin, StoredEvent};
+use crate::http::problem::Problem;
+use crate::store::{Cursor, EventQuery, Page, PageRequest, StoreError};
+
+/// An event as it is shown.
+#[derive(Debug, Serialize)]
+struct EventView<'a> {
+    object: &'static str,
+    id: &'a str,
+    r#type: &'a str,
+    provider: &'a str,
+    endpoint: String,
+    account: Option<&'a str>,
+    livemode: bool,
+    created: u64,
+    received_at: u64,
+    received_at_ms: u64,
+    source: Origin,
+    api_version: Option<&'a str>,
+    request: Option<&'a str>,
+    /// The provider's object it is about.
+    related_object: Option<&'a ObjectRef>,
+    /// Bytes of the body.
+    size: usize,
+    /// Fingerprint of the secret that proved it.
+    secret: &'a str,
+    deliveries: Vec<DeliverySummary>,
+}
+
+impl Shared {
+    async fn view<'a>(&self, stored: &'a StoredEvent) -> Result<EventView<'a>, Problem> {
+        let event = &stored.event;
+        Ok(EventView {
+            object: "event",
+            id: &event.key.id,
+            r#type: &event.kind,
+            provider: &event.key.provider,
+            endpoint: stored.endpoint.to_string(),
+            account: event.account.as_deref(),
+            livemode: event.livemode,
+            created: event.occurred_at.as_secs(),
+            received_at: stored.received_at.as_secs(),
+            received_at_ms: stored.received_at.as_millis(),
+            source: stored.source,
+            api_version: event.api_version.as_deref(),
+            request: event.request_id.as_deref(),
+            related_object: event.object.as_ref(),
+            size: event.body.len(),
+            secret: &event.secret.0,
+            deliveries: of_event(self, &event.key).await?,
+        })
+    }
+
+    /// The event that `text` names: the provider's id alone, or `provider:id`.
+    pub(super) async fn find_event(
+        &self,
+        text: &str,
+    ) -> Result<Option<Arc<StoredEvent>>, StoreError> {
+        let (only, id) = match text.split_once(':') {
+            Some((provider, id)) => (Some(provider), id),
+            None => (None, text),
+        };
+        for provider in self.deps.providers.names() {
+            if only.is_some_and(|only| only != provider) {
+                continue;
+            }
+            let key = EventKey { provider: provider.to_owned(), id: id.to_owned() };
+            if let Some(event) = self.deps.store.event(&key).await? {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn event(&self, id: &str) -> Result<Arc<StoredEvent>, Problem> {
+        let remedy = "it may have been let go by retention; GET /api/v1/events lists those kept";
+        self.find_event(id).await?.ok_or_else(|| missing("event", id, remedy))
+    }
+
+    async fn event_page(&self, page: PageParams) -> Result<PageRequest<EventKey>, Problem> {
+        let from = match page.from {
+            None => None,
+            Some(from) => {
+                let found = self.find_event(from.id()).await?;
+                let unknown = || invalid(from.param(), format!("no event `{}`", from.id()));
+                let key = found.ok_or_else(unknown)?.event.key.clone();
+                Some(match from {
+                    From::After(_) => Cursor::After(key),
+                    From::Before(_) => Cursor::Before(key),
+                })
+            }
+        };
+        Ok(PageRequest { limit: page.limit, from })
+    }
+}
+
+/// `GET /events`
+pub(super) async fn list(State(app): State<App>, mut params: Params) -> Answer {
+    let kind = params.text("type")?;
+    let status = params.status()?;
+    let page = params.page()?;
+    params.finish()?;
+    let page = app.event_page(page).await?;
+    let page = match (stored(status), status) {
+        (Some(statuses), Some(status)) => {
+            let source = WithStatus { app: &app, kind, status };
+            walk::walk(&source, statuses, page).await?
+        }
+        _ => app.deps.store.events(EventQuery { kind, status, page }).await?,
+    };
+    let mut data = Vec::with_capacity(page.data.len());
+    for event in &page.data {
+        data.push(app.view(event).await?);
+    }
+    ok(&List::new("/api/v1/events", data, page.has_more))
+}
+
+/// `GET /events/{id}`
+pub(super) async fn show(State(app): State<App>, Path(id): Path<String>, params: Params) -> Answer {
+    params.finish()?;
+    let event = app.event(&id).await?;
+    ok(&app.view(&event).await?)
+}
+
+/// `GET /events/{id}/raw`: the very bytes that were signed.
+pub(super) async fn raw(State(app): State<App>, Path(id): Path<String>, params: Params) -> Answer {
+    params.finish()?;
+    let event = app.event(&id).await?;
+    let media = HeaderValue::from_str(&event.event.content_type);
+    let media = media.unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    // A sender chose the type; a browser is not to act on it.
+    let headers = [
+        (header::CONTENT_TYPE, media),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox")),
+    ];
+    let response: Response = (StatusCode::OK, headers, event.event.body.clone()).into_response();
+    Ok(response)
+}
+
+/// Events with a delivery that is shown as `status`.
+struct WithStatus<'a> {
+    app: &'a Shared,
+    kind: Option<String>,
+    status: Status,
+}
+
+impl WithStatus<'_> {
+    async fn has(&self, key: &EventKey, status: Status) -> Result<bool, StoreError> {
+        let deliveries = of_event(self.app, key).await?;
+        Ok(deliveries.iter().any(|d| d.stored == status && d.status == self.status))
+    }
+}
+
+impl Source for WithStatus<'_> {
+    type Item = Arc<StoredEvent>;
+    type Key = EventKey;
+
+    fn key(&self, event: &Self::Item) -> EventKey {
+        event.event.key.clone()
+    }
+
+    async fn page(
+        &self,
+        status: Status,
+        page: PageRequest<EventKey>,
+    ) -> Result<Page<Self::Item>, StoreError> {
+        let query = EventQuery { kind: self.kind.clone(), status: Some(status), page };
+        self.app.deps.store.events(query).await
+    }
+
+    /// Where it was found first, it is on the list already.
+    async fn wanted(&self, status: Status, event: &Self::Item) -> Result<bool, StoreError> {
+        let key = &event.event.key;
+        let listed_before = self.status == Status::Parked
+            && status == Status::Retry
+            && self.has(key, Status::Pending).await?;
+        Ok(!listed_before && self.has(key, status).await?)
+    }
+
+    async fn place(&self, statuses: &[Status], key: &EventKey) -> Result<usize, StoreError> {
+        if statuses.len() > 1 && !self.has(key, Status::Pending).await? {
+            return Ok(1);
+        }
+        Ok(0)
+    }
+}

@@ -1,0 +1,197 @@
+//! The admin listener: the API under `/api/v1`, health and figures.
+//!
+//! Not the public listener and not the command line. Everything under `/api` needs the bearer token;
+//! the rest tells nothing about events.
+//!
+//! # Shapes
+//!
+//! Stripe's: lists are `{object: "list", url, has_more, data}` and take `limit` (1 to 100, 10 by
+//! default), `starting_after` and `ending_before`, the newest first; errors are
+//! `{error: {type, code, message, param?}}`; a `POST` takes an `Idempotency-Key`. Times are whole
+//! seconds since the epoch, as in Stripe's `created`; those the host measured itself have a twin
+//! ending in `_ms` in milliseconds.
+
+mod auth;
+mod deliveries;
+mod endpoints;
+mod events;
+mod health;
+mod idempotency;
+mod kv;
+mod list;
+mod params;
+mod plugins;
+mod reply;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use hyper::body::Incoming;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::service::TowerToHyperService;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::guard::guarded;
+use super::listener::{ConnectionLimits, Listener};
+use super::metrics::Metrics;
+use super::problem::Problem;
+use crate::domain::clock::Clock;
+use crate::domain::endpoint::Secret;
+use crate::ingest::endpoints::Endpoints;
+use crate::plugin::routes::Routes;
+use crate::provider::Providers;
+use crate::store::Store;
+use idempotency::Idempotency;
+
+/// Bytes of a request's body: an endpoint with all its secrets is a few KB.
+const MAX_BODY: usize = 64 << 10;
+
+/// How long one request may take: longer than any page takes to read.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What the listener works with.
+#[derive(Debug, Clone)]
+pub struct AdminDeps {
+    /// What is shown.
+    pub store: Arc<dyn Store>,
+    /// The live endpoints.
+    pub endpoints: Endpoints,
+    /// Which plugins there are.
+    pub routes: Routes,
+    /// Whose events there may be.
+    pub providers: Providers,
+    /// For ages.
+    pub clock: Arc<dyn Clock>,
+    /// What is shown at `/metrics`.
+    pub metrics: Metrics,
+}
+
+/// How the listener behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Opens the API.
+    pub token: Secret,
+    /// What a connection may be.
+    pub connections: ConnectionLimits,
+    /// Where the public listener is reached from outside, without a trailing slash; for the URLs of
+    /// endpoints.
+    pub public_url: Option<String>,
+}
+
+impl AdminConfig {
+    /// All limits at their defaults; 64 connections, for the operator's own tools.
+    #[must_use]
+    pub fn new(listen: SocketAddr, token: Secret) -> Self {
+        let connections = ConnectionLimits { connections: 64, ..ConnectionLimits::default() };
+        Self { listen, token, connections, public_url: None }
+    }
+}
+
+/// What every request may use.
+#[derive(Debug)]
+struct Shared {
+    deps: AdminDeps,
+    config: AdminConfig,
+    idempotency: Idempotency,
+}
+
+type App = Arc<Shared>;
+
+/// The admin listener, bound and not yet serving.
+#[derive(Debug)]
+pub struct AdminServer {
+    listener: Listener,
+    router: Router,
+}
+
+/// What others may know of the listener.
+#[derive(Debug, Clone, Copy)]
+pub struct AdminHandle {
+    /// Where it listens, with the port that was really taken.
+    pub local_addr: SocketAddr,
+}
+
+impl AdminServer {
+    /// Bind the socket; requests are served by [`Self::run`].
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn new(deps: AdminDeps, config: AdminConfig) -> io::Result<(Self, AdminHandle)> {
+        let listener = Listener::bind(config.listen, config.connections.clone()).await?;
+        let local_addr = listener.local_addr()?;
+        let app = Arc::new(Shared { deps, config, idempotency: Idempotency::default() });
+        Ok((Self { listener, router: router(app) }, AdminHandle { local_addr }))
+    }
+
+    /// Serve until `shutdown`, then finish the requests under way within
+    /// [`ConnectionLimits::drain`].
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self { listener, router } = self;
+        let service = |_| {
+            let router = TowerToHyperService::new(router.clone());
+            service_fn(move |request: Request<Incoming>| {
+                let answer = router.call(request);
+                async move {
+                    let answer = match guarded(timeout(DEADLINE, answer)).await {
+                        Ok(Ok(Ok(response))) => response,
+                        Ok(Err(_)) => too_long().into_response(),
+                        Err(_) => Problem::panicked().into_response(),
+                    };
+                    Ok::<_, Infallible>(answer)
+                }
+            })
+        };
+        listener.run(shutdown, service).await;
+    }
+}
+
+fn too_long() -> Problem {
+    let message = format!("the request took longer than {DEADLINE:?}; ask for less at once");
+    Problem::unavailable("deadline_exceeded", message)
+}
+
+fn router(app: App) -> Router {
+    let api = Router::new()
+        .route("/events", get(events::list))
+        .route("/events/{id}", get(events::show))
+        .route("/events/{id}/raw", get(events::raw))
+        .route("/deliveries", get(deliveries::list))
+        .route("/deliveries/{id}", get(deliveries::show))
+        .route("/plugins", get(plugins::list))
+        .route("/plugins/{name}", get(plugins::show))
+        .route("/plugins/{name}/kv", get(kv::list))
+        .route("/endpoints", get(endpoints::list).post(endpoints::create))
+        .route("/endpoints/{id}", get(endpoints::show).delete(endpoints::delete))
+        .fallback(reply::no_such_path)
+        .method_not_allowed_fallback(reply::wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(app.clone(), auth::token));
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/", get(health::index))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .fallback(reply::no_such_path)
+        .method_not_allowed_fallback(reply::wrong_method)
+        .layer(from_fn(auth::same_origin))
+        .with_state(app)
+}
+
+/// What a handler returns.
+type Answer = Result<Response, Problem>;

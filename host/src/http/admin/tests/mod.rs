@@ -1,0 +1,173 @@
+//! The admin listener over real sockets.
+
+mod access;
+mod endpoints;
+mod lists;
+mod things;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{AdminConfig, AdminDeps, AdminServer};
+use crate::domain::clock::{ManualClock, Timestamp};
+use crate::domain::endpoint::Secret;
+use crate::domain::event::Source;
+use crate::domain::plugin::{CapabilityRequest, CodeDigest, Limits, Subscription};
+use crate::http::Metrics;
+use crate::http::testing::{Client, Reply};
+use crate::ingest::endpoints::Endpoints;
+use crate::plugin::routes::{PluginReport, PluginStatus, Routes, RoutingTable};
+use crate::provider::Providers;
+use crate::provider::stripe::StripeProvider;
+use crate::provider::testing::{NOW, endpoint};
+use crate::store::memory::{MemoryStore, event};
+use crate::store::{NewEvent, Store as _};
+
+const TOKEN: &str = "sbx_0123456789abcdef";
+
+/// A running admin listener over a store in memory.
+struct Host {
+    addr: SocketAddr,
+    store: Arc<MemoryStore>,
+    endpoints: Endpoints,
+    _stop: DropGuard,
+}
+
+impl Host {
+    async fn start() -> Self {
+        let store = Arc::new(MemoryStore::default());
+        let providers = Providers::new(vec![Arc::new(StripeProvider::default())]);
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(NOW * 1_000 + 500)));
+        let declared = vec![endpoint(1)];
+        let endpoints =
+            Endpoints::load(store.clone(), providers.clone(), clock.clone(), declared).await;
+        let endpoints = endpoints.unwrap();
+        let routes = Routes::default();
+        routes.swap(RoutingTable::new([], vec![charge_counter(), refused()]));
+        let deps = AdminDeps {
+            store: store.clone(),
+            endpoints: endpoints.clone(),
+            routes,
+            providers,
+            clock,
+            metrics: Metrics::new(),
+        };
+        let mut config =
+            AdminConfig::new((Ipv4Addr::LOCALHOST, 0).into(), Secret::new(TOKEN).unwrap());
+        config.public_url = Some("https://hooks.example.com/".into());
+        let (server, handle) = AdminServer::new(deps, config).await.unwrap();
+        let shutdown = CancellationToken::new();
+        tokio::spawn(server.run(shutdown.clone()));
+        let stop = shutdown.drop_guard();
+        Self { addr: handle.local_addr, store, endpoints, _stop: stop }
+    }
+
+    /// A request with the token.
+    async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n{headers}\
+             content-length: {length}\r\n\r\n{body}"
+        );
+        Client::connect(self.addr).await.ask(request).await
+    }
+
+    async fn get(&self, path: &str) -> Reply {
+        self.ask("GET", &format!("/api/v1{path}"), "", "").await
+    }
+
+    /// The JSON of a 200.
+    async fn json(&self, path: &str) -> Value {
+        let reply = self.get(path).await;
+        assert_eq!(reply.status, 200, "{path}: {}", String::from_utf8_lossy(&reply.body));
+        reply.json()
+    }
+
+    /// The ids of a list and whether it has more.
+    async fn ids(&self, path: &str) -> (Vec<String>, bool) {
+        let list = self.json(path).await;
+        assert_eq!(list["object"], "list");
+        let id = |entry: &Value| entry["id"].as_str().unwrap().to_owned();
+        let ids = list["data"].as_array().unwrap().iter().map(id).collect();
+        (ids, list["has_more"].as_bool().unwrap())
+    }
+
+    /// Status, code and parameter of an error.
+    async fn error(&self, path: &str) -> (u16, String, Value) {
+        let reply = self.get(path).await;
+        let error = &reply.json()["error"];
+        assert!(error["message"].is_string(), "{path}");
+        (reply.status, reply.code(), error["param"].clone())
+    }
+
+    /// Store an event with a delivery for each of `plugins`.
+    async fn accept(&self, id: &str, kind: &str, plugins: &[&str]) {
+        let new = NewEvent {
+            event: event(id, kind),
+            endpoint: endpoint(1).id,
+            received_at: Timestamp::from_millis(NOW * 1_000 + 250),
+            source: Source::Webhook,
+            plugins: plugins.iter().map(|name| name.parse().unwrap()).collect(),
+        };
+        self.store.accept(vec![new]).await.unwrap();
+    }
+}
+
+fn charge_counter() -> PluginReport {
+    PluginReport {
+        file: "plugins/charge_counter.wasm".into(),
+        name: Some("charge-counter".parse().unwrap()),
+        version: Some(semver::Version::new(1, 2, 3)),
+        digest: Some(CodeDigest([7; 32])),
+        status: PluginStatus::Loaded,
+        reason: None,
+        warnings: vec!["odd".into()],
+        subscriptions: vec![Subscription {
+            provider: "stripe".into(),
+            kind: "charge.*".parse().unwrap(),
+            filter: Some("event.livemode".into()),
+        }],
+        grants: vec![CapabilityRequest {
+            capability: "outbox.http".into(),
+            scope: "POST https://x/*".into(),
+        }],
+        limits: Some(Limits::default()),
+        settings: vec!["channel".into()],
+        size: Some(42),
+    }
+}
+
+fn refused() -> PluginReport {
+    PluginReport {
+        file: "plugins/broken.wasm".into(),
+        name: None,
+        version: None,
+        digest: None,
+        status: PluginStatus::Refused,
+        reason: Some("not a component".into()),
+        warnings: vec![],
+        subscriptions: vec![],
+        grants: vec![],
+        limits: None,
+        settings: vec![],
+        size: None,
+    }
+}
+
+/// Whether `value` has every field of `expected`, with its value.
+fn assert_has(value: &Value, expected: Value) {
+    for (name, field) in expected.as_object().unwrap() {
+        assert_eq!(&value[name], field, "{name} of {value:#}");
+    }
+}
+
+fn missing(param: &str) -> (u16, String, Value) {
+    (404, "resource_missing".into(), json!(param))
+}
+
+fn invalid(param: &str) -> (u16, String, Value) {
+    (400, "parameter_invalid".into(), json!(param))
+}
