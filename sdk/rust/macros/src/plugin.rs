@@ -156,7 +156,7 @@ pub(crate) fn expand(fields: TokenStream) -> Result<TokenStream> {
                 }
             }
 
-            bindings::export!(Component with_types_in bindings);
+            bindings::__export_plugin!(Component with_types_in bindings);
         };
     })
 }

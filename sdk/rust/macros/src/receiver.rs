@@ -144,9 +144,6 @@ fn call(function: &ItemFn) -> Result<TokenStream> {
             "a receiver cannot be async: the host's functions answer at once",
         );
     }
-    if let Some(token) = &signature.unsafety {
-        return wrong(token.span(), "a receiver cannot be unsafe");
-    }
     if !signature.generics.params.is_empty() {
         return wrong(signature.generics.span(), "a receiver cannot be generic");
     }
