@@ -32,6 +32,8 @@ pub fn describe(plugin: &Plugin) -> contract::Manifest {
         attributes: plugin
             .attributes()
             .iter()
+            // A package without a description has an empty one.
+            .filter(|(_, value)| !value.is_empty())
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect(),
     }
