@@ -31,6 +31,8 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     #[cfg(target_arch = "wasm32")]
-    pub use crate::host::guest::{Guest, bindings, describe, handle};
+    pub use crate::host::bindings;
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::host::guest::{Guest, describe, handle};
     pub use crate::plugin::Identity;
 }

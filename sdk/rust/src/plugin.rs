@@ -65,6 +65,17 @@ impl<E: Into<Failure>> IntoVerdict for Result<(), E> {
 }
 
 impl Plugin {
+    /// ```compile_fail
+    /// use signalbox_sdk::prelude::*;
+    ///
+    /// plugin! { name: "large-charges", receivers: [large, all] }
+    ///
+    /// #[receiver("charge.succeeded", filter = "event.data.object.amount > 100000")]
+    /// fn large(_: &Event) {}
+    ///
+    /// #[receiver("charge.*")] // would run for large and small; `large` must not
+    /// fn all(_: &Event) {}
+    /// ```
     #[doc(hidden)]
     #[must_use]
     pub const fn new(identity: Identity, receivers: &'static [Receiver]) -> Self {

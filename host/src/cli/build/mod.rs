@@ -146,7 +146,8 @@ pub enum BuildError {
 
 /// Build every plugin of a project into a component. Blocking: it runs cargo.
 ///
-/// The same sources, `Cargo.lock` and compiler give the same bytes, on any path and machine.
+/// The same sources, `Cargo.lock` and compiler give the same bytes, in any directory. (Cargo makes one
+/// exception: the place of a path dependency outside the workspace goes into the order of functions.)
 ///
 /// # Errors
 /// [`BuildError`], before anything is written for a project that does not compile. Components

@@ -177,6 +177,13 @@ fn debian(
     match status.code() {
         Some(0) if root.join("bin/rustc").is_file() => Ok(Debian::Ready(root)),
         Some(UNAVAILABLE) => Ok(Debian::Unavailable(last)),
-        _ => Err(ToolchainError::Debian { cause: format!("{last}\n{}", stderr.trim_end()) }),
+        _ => Err(ToolchainError::Debian { cause: format!("{last}\n{}", tail(&stderr)) }),
     }
+}
+
+/// The end of a long story, where the error is.
+fn tail(text: &str) -> String {
+    const LINES: usize = 20;
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }

@@ -42,19 +42,14 @@ built() { find "$ROOT" -mindepth 1 -maxdepth 1 -name '*.toolchain' | sort --vers
 
 VERSION=$(version)
 if [ -z "$VERSION" ]; then
-  if compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; then
-    say "apt has no rustc-web here"
-    exit $UNAVAILABLE
-  fi
-  if private_lists; then
+  # No lists to compare with: a toolchain of an earlier day serves.
+  DONE=$(built)
+  if [ -n "$DONE" ]; then echo "$DONE"; exit 0; fi
+  if ! compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; then
+    private_lists || fail "the package lists cannot be refreshed: is there a network?"
     VERSION=$(version)
-    [ -n "$VERSION" ] || { say "apt has no rustc-web here"; exit $UNAVAILABLE; }
-  else
-    # Offline, with a toolchain of an earlier day: better than none.
-    DONE=$(built)
-    [ -n "$DONE" ] || fail "the package lists cannot be refreshed: is there a network?"
-    echo "$DONE"; exit 0
   fi
+  [ -n "$VERSION" ] || { say "apt has no rustc-web here"; exit $UNAVAILABLE; }
 fi
 
 DONE=$ROOT/${VERSION//[^A-Za-z0-9.+-]/_}.toolchain
@@ -111,12 +106,15 @@ fi
 LIBRARY=$(echo "$WORK"/usr/src/rustc-*/library)
 [ -f "$LIBRARY/Cargo.lock" ] || fail "rust-web-src has no library/Cargo.lock: this Debian is not known to the script"
 say "building the standard library for $TARGET"
-# As the Rust project builds it: bitcode for lto, paths that say nothing of this machine.
+# As the Rust project builds it: bitcode for lto, paths that say nothing of this machine. Without
+# `test` and `proc_macro`, which no plugin links. Away from the caller's directory, whose cargo
+# configuration is for something else.
+cd "$WORK"
 env -u CARGO_ENCODED_RUSTFLAGS -u RUSTC_WORKSPACE_WRAPPER -u CARGO_BUILD_TARGET \
   RUSTC="$WORK/root/bin/rustc" RUSTC_WRAPPER= RUSTC_BOOTSTRAP=1 __CARGO_DEFAULT_LIB_METADATA=std \
-  RUSTFLAGS="-Cembed-bitcode=yes -Zforce-unstable-if-unmarked --remap-path-prefix=$LIBRARY=/rustc/library --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=/cargo" \
+  RUSTFLAGS="-Cembed-bitcode=yes -Zforce-unstable-if-unmarked --remap-path-prefix=$LIBRARY=/rustc/library --remap-path-prefix=${CARGO_HOME:-${HOME:-}/.cargo}/registry/src=/cargo" \
   cargo build --release --locked --target $TARGET --target-dir "$WORK/build" \
-  --manifest-path "$LIBRARY/sysroot/Cargo.toml" \
+  --manifest-path "$LIBRARY/std/Cargo.toml" \
   --no-default-features --features panic-unwind,compiler-builtins-mem >&2 ||
   fail "the standard library cannot be built (see above)"
 LIBDIR=$WORK/root/usr/lib/rustlib/$TARGET/lib

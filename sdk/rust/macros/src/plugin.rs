@@ -156,7 +156,31 @@ pub(crate) fn expand(fields: TokenStream) -> Result<TokenStream> {
                 }
             }
 
-            bindings::export!(Component with_types_in bindings);
+            bindings::__export_plugin!(Component with_types_in bindings);
         };
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_are_named() {
+        for (fields, says) in [
+            (quote!(receivers: [f]), "has no name"),
+            (quote!(name: "a"), "has no receivers"),
+            (quote!(name: "a", receivers: []), "at least one function"),
+            (quote!(name: "a", receivers: [f, g, f]), "listed twice"),
+            (quote!(name: "A", receivers: [f]), "a plugin's name is"),
+            (quote!(name: "a", name: "b", receivers: [f]), "`name` is given twice"),
+            (quote!(name: "a", receiver: [f]), "unknown `receiver`"),
+            (quote!(name: "a", version: "1", receivers: [f]), "not a semantic version"),
+            (quote!(name: "a", ordering: "any", receivers: [f]), "`ordering` is"),
+            (quote!(name: "a", concurrency: 0, receivers: [f]), "a number from 1"),
+        ] {
+            let message = expand(fields).map_or_else(|e| e.to_string(), |code| code.to_string());
+            assert!(message.contains(says), "{says:?} is not in: {message}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! Not the registration: a component has no life before its exports, so `plugin!` lists what it
 //! runs.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
@@ -29,10 +29,12 @@ impl Parse for Argument {
         if input.peek(LitStr) {
             return input.parse().map(Self::Kind);
         }
-        let name: Ident = input.parse().map_err(|error| {
-            Error::new(error.span(), "expected an event type in quotes, e.g. \"charge.succeeded\"")
-        })?;
-        input.parse::<Token![=]>()?;
+        let quotes =
+            |span| Error::new(span, "expected an event type in quotes, e.g. \"charge.succeeded\"");
+        let name: Ident = input.parse().map_err(|error| quotes(error.span()))?;
+        if input.parse::<Token![=]>().is_err() {
+            return Err(quotes(name.span()));
+        }
         Ok(Self::Named(name, input.parse()?))
     }
 }
@@ -75,8 +77,10 @@ impl Parse for Events {
             }
         }
         if events.kinds.is_empty() {
-            return Err(input
-                .error("name the event types to receive, e.g. #[receiver(\"charge.succeeded\")]"));
+            return Err(Error::new(
+                Span::call_site(),
+                "name the event types to receive, e.g. #[receiver(\"charge.succeeded\")]",
+            ));
         }
         Ok(events)
     }
@@ -89,7 +93,11 @@ pub(crate) fn expand(events: TokenStream, function: TokenStream) -> Result<Token
     // Errors in the events leave the function standing, so that one mistake is one message.
     let said = syn::parse2::<Events>(events).and_then(|events| describe(&events, &function));
     let said = said.unwrap_or_else(Error::into_compile_error);
-    Ok(quote! { #function #said })
+    Ok(quote! {
+        #[deny(dead_code, reason = "a receiver that `plugin!` does not list is never called")]
+        #function
+        #said
+    })
 }
 
 fn describe(events: &Events, function: &ItemFn) -> Result<TokenStream> {
@@ -108,7 +116,6 @@ fn describe(events: &Events, function: &ItemFn) -> Result<TokenStream> {
     Ok(quote! {
         #[doc(hidden)]
         #[allow(non_camel_case_types)]
-        #[deny(dead_code, reason = "a receiver that `plugin!` does not list is never called")]
         #visibility enum #name {}
 
         impl ::signalbox_sdk::Receives for #name {
@@ -144,9 +151,6 @@ fn call(function: &ItemFn) -> Result<TokenStream> {
             "a receiver cannot be async: the host's functions answer at once",
         );
     }
-    if let Some(token) = &signature.unsafety {
-        return wrong(token.span(), "a receiver cannot be unsafe");
-    }
     if !signature.generics.params.is_empty() {
         return wrong(signature.generics.span(), "a receiver cannot be generic");
     }
@@ -173,4 +177,85 @@ fn call(function: &ItemFn) -> Result<TokenStream> {
     };
     let name = &signature.ident;
     Ok(quote_spanned!(span=> ::signalbox_sdk::IntoVerdict::into_verdict(#name(#(#arguments),*))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The message for a function with this attribute.
+    fn message(events: TokenStream, function: TokenStream) -> String {
+        match expand(events, function) {
+            Ok(code) => code.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let good = || {
+            quote!(
+                fn f(event: &Event) -> Result<(), Failure> {
+                    Ok(())
+                }
+            )
+        };
+        for (events, function, says) in [
+            (quote!(), good(), "name the event types"),
+            (quote!(charge), good(), "in quotes"),
+            (quote!(4), good(), "in quotes"),
+            (quote!("a..b"), good(), "a part between dots is empty"),
+            (quote!("a.b", "a.b"), good(), "named twice"),
+            (quote!("a", filter = " "), good(), "the filter is empty"),
+            (quote!("a", filter = "x", filter = "y"), good(), "given twice"),
+            (quote!("a", provider = "Stripe"), good(), "a provider's name"),
+            (quote!("a", when = "x"), good(), "unknown `when`"),
+            (
+                quote!("a"),
+                quote!(
+                    struct F;
+                ),
+                "belongs on a function",
+            ),
+            (
+                quote!("a"),
+                quote!(
+                    async fn f(event: &Event) {}
+                ),
+                "cannot be async",
+            ),
+            (
+                quote!("a"),
+                quote!(
+                    fn f<T>(event: &Event) {}
+                ),
+                "cannot be generic",
+            ),
+            (
+                quote!("a"),
+                quote!(
+                    fn f() {}
+                ),
+                "the event is missing",
+            ),
+            (
+                quote!("a"),
+                quote!(
+                    fn f(&self) {}
+                ),
+                "no method",
+            ),
+            (
+                quote!("a"),
+                quote!(
+                    fn f(a: &Event, b: &Delivery, c: u8) {}
+                ),
+                "too many arguments",
+            ),
+        ] {
+            let message = message(events, function);
+            let message = message.replace("\\\"", "\"");
+            assert!(message.contains(says), "{says:?} is not in: {message}");
+        }
+    }
 }

@@ -1,4 +1,6 @@
-//! The border of the sandbox: what `wit-bindgen` makes of the contract, and the two exports.
+//! The border of the sandbox: the contract's two exports, and its imports, in this crate's types.
+//!
+//! Not the bindings themselves (`bindings`).
 
 use std::cell::OnceCell;
 use std::time::Duration;
@@ -8,19 +10,8 @@ use crate::kv::Limit;
 use crate::log::Level;
 use crate::{Delivery, Event, Failure, Plugin};
 
-use bindings::exports::signalbox::plugin::handler as contract;
-use bindings::signalbox::plugin::{config, kv, log};
-
-/// Generated.
-#[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all)]
-pub mod bindings {
-    wit_bindgen::generate!({
-        path: "wit",
-        world: "plugin",
-        pub_export_macro: true,
-        default_bindings_module: "::signalbox_sdk::__private::bindings",
-    });
-}
+use super::bindings::exports::signalbox::plugin::handler as contract;
+use super::bindings::signalbox::plugin::{config, kv, log, types};
 
 pub use contract::Guest;
 
@@ -41,6 +32,8 @@ pub fn describe(plugin: &Plugin) -> contract::Manifest {
         attributes: plugin
             .attributes()
             .iter()
+            // A package without a description has an empty one.
+            .filter(|(_, value)| !value.is_empty())
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect(),
     }
@@ -75,10 +68,7 @@ pub fn handle(
     let delivery = Delivery { id: delivery.id, attempt: delivery.attempt, replay: delivery.replay };
     plugin.handle(&event, &delivery).map_err(|failure| match failure {
         Failure::Retry { reason, after } => {
-            contract::Failure::Retry(bindings::signalbox::plugin::types::Retry {
-                reason,
-                after: after.map(milliseconds),
-            })
+            contract::Failure::Retry(types::Retry { reason, after: after.map(milliseconds) })
         }
         Failure::Reject { reason } => contract::Failure::Reject(reason),
     })

@@ -1,6 +1,11 @@
 //! The functions of the host, as the rest of the crate calls them: the real ones in a component,
 //! those of [`testing`](crate::testing) in a native build.
 
+// Generated, and not this repository's style.
+#[cfg(target_arch = "wasm32")]
+#[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all, rustdoc::all)]
+#[rustfmt::skip]
+pub mod bindings;
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod guest;
 #[cfg(target_arch = "wasm32")]
