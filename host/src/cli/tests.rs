@@ -198,7 +198,7 @@ async fn the_token_comes_from_the_nearest_place() {
     std::fs::write(dir.path().join("admin-token"), format!("{TOKEN}\n")).unwrap();
     assert_eq!(host.bare(&list, []).await.exit, Exit::Done);
     assert_eq!(host.bare(&list, [("SIGNALBOX_ADMIN_TOKEN", "wrong")]).await.exit, Exit::Auth);
-    let env = [("SIGNALBOX_SERVER__ADMIN_TOKEN", "wrong")];
+    let env = [("SIGNALBOX_SERVER__ADMIN_TOKEN", "wrong-wrong-wrong")];
     assert_eq!(host.bare(&list, env).await.exit, Exit::Auth);
     let flag = [&list[..], &["--token", TOKEN]].concat();
     assert_eq!(host.bare(&flag, env).await.exit, Exit::Done);
@@ -273,7 +273,7 @@ async fn a_trigger_finds_endpoint_and_secret_in_the_configuration() {
     let file = dir.path().join("signalbox.toml");
     let listen = host.url().trim_start_matches("http://").to_owned();
     let text = format!(
-        "[server]\nlisten = \"{listen}\"\n[[endpoint]]\nid = \"{ENDPOINT}\"\nsecrets = [\"whsec_unused\", \"file:hush\"]\n"
+        "[server]\nlisten = \"{listen}\"\nadmin_token = \"env:NOT_HERE\"\n[[endpoint]]\nid = \"{ENDPOINT}\"\nsecrets = [\"whsec_unused\", \"file:hush\"]\n"
     );
     std::fs::write(&file, text).unwrap();
     std::fs::write(dir.path().join("hush"), SECRET).unwrap();
@@ -379,8 +379,11 @@ async fn config_is_shown_and_judged() {
     let host = Host::start().await;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("c.toml");
-    std::fs::write(&file, "[server]\nadmin_token = \"hush-hush\"\nlisten = \"127.0.0.1:9\"\n")
-        .unwrap();
+    std::fs::write(
+        &file,
+        "[server]\nadmin_token = \"hush-hush-hush-hush\"\nlisten = \"127.0.0.1:9\"\n",
+    )
+    .unwrap();
     let config = file.to_str().unwrap();
     let ran = host.bare(&["config", "show", "--config", config], []).await;
     assert!(!ran.stdout.contains("hush"), "{}", ran.stdout);
