@@ -2,7 +2,9 @@
 //!
 //! Not JSON (`output`).
 
-use comfy_table::{Attribute, Cell as Box, Color, ContentArrangement, Table, presets};
+use comfy_table::{
+    Attribute, Cell as Box, Color, ColumnConstraint, ContentArrangement, Table, presets,
+};
 use serde_json::Value;
 
 use crate::domain::clock::Timestamp;
@@ -54,9 +56,25 @@ impl Cell {
         }
     }
 
-    /// A field that is a time.
+    /// Several things: a line each for a person, between commas for a program.
+    pub(crate) fn lines(lines: &[String], style: Style) -> Self {
+        Self::value(&Value::from(lines.join(if style.terminal { "\n" } else { ", " })))
+    }
+
+    /// A field that is a number of bytes.
+    pub(crate) fn bytes(object: &Value, name: &str) -> Self {
+        let bytes = object.get(name).and_then(Value::as_u64);
+        bytes.map_or_else(
+            || Self::field(object, name),
+            |bytes| Self::new(indicatif::BinaryBytes(bytes).to_string()),
+        )
+    }
+
+    /// A field that is a time; to the millisecond where the field beside it (`created_ms`) is.
     pub(crate) fn time(object: &Value, name: &str, style: Style) -> Self {
-        let time = object.get(name).and_then(times::parse);
+        let precise = object.get(format!("{name}_ms")).and_then(Value::as_u64);
+        let time = precise.map(Timestamp::from_millis);
+        let time = time.or_else(|| object.get(name).and_then(times::parse));
         time.map_or_else(
             || Self::field(object, name),
             |time| Self::new(times::show(time, style.now, style.terminal)),
@@ -101,6 +119,10 @@ pub(crate) fn rows(titles: &[&str], rows: Vec<Vec<Cell>>, style: Style) -> Strin
     }));
     for row in rows {
         table.add_row(row.into_iter().map(|cell| boxed(cell, style)));
+    }
+    // An id in two pieces cannot be copied.
+    if let Some(column) = table.column_mut(0) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
     }
     finish(&table)
 }

@@ -8,6 +8,7 @@ use clap::{CommandFactory as _, Parser as _};
 use serde_json::{Value, json};
 
 use super::exit::{self, Exit};
+use super::output::Format;
 use super::{Cli, Context};
 use host::{ENDPOINT, Host, NOW, SECRET, TOKEN};
 
@@ -43,7 +44,7 @@ async fn events_are_listed_for_people_and_for_programs() {
         "\
 ID     TYPE              RECEIVED                  MODE  DELIVERIES
 evt_3  charge.succeeded  2027-01-15T07:58:00.000Z  test  charge-counter done
-evt_2  charge.succeeded  2027-01-15T06:00:00.000Z  live  charge-counter dead, ledger retry
+evt_2  charge.succeeded  2027-01-15T05:59:59.993Z  live  charge-counter dead, ledger retry
 evt_1  customer.created  2027-01-15T07:59:59.000Z  test  -
 "
     );
@@ -125,7 +126,27 @@ async fn one_event_is_shown_with_its_deliveries_and_its_very_bytes() {
     let ran = host.run(&["events", "raw", "evt_2"]).await;
     assert_eq!(ran.bytes, host::RAW);
     let ran = host.run(&["deliveries", "show", "stripe.evt_2.ledger"]).await;
-    assert!(ran.stdout.ends_with("\ninfo  counted  customer=cus_1\nwarn  odd\n(3 more records were over the plugin's limit)\n"), "{}", ran.stdout);
+    assert_eq!(
+        ran.stdout,
+        "\
+id               stripe.evt_2.ledger
+status           retry
+attempts         2
+event            evt_2
+next_attempt_at  2027-01-15T08:01:00.000Z
+outcome          -
+plugin           ledger
+reason           no money
+
+ATTEMPT  STARTED                   OUTCOME  CPU    WALL  MEMORY    REASON
+2        2027-01-15T07:59:00.250Z  retry    900us  12ms  1.50 MiB  no money
+
+The last attempt said:
+info  counted  customer=cus_1
+warn  odd
+(3 more records were over the plugin's limit)
+"
+    );
     let ran = host.run(&["plugins", "list"]).await;
     assert_eq!(
         ran.stdout,
@@ -372,6 +393,24 @@ async fn a_printed_trigger_is_not_sent_and_verifies() {
         "{}",
         ran.stdout
     );
+}
+
+#[tokio::test]
+async fn a_component_that_will_not_load_is_a_failure_with_its_remedy() {
+    let host = Host::start().await;
+    let mut cx = host.context(false);
+    let mut inspection = json!({"size": 8, "digest": [], "imports": [], "exports": [], "warnings": [],
+        "refusal": {"step": "parse", "cause": "it is a core module", "remedy": "make a component of it"}});
+    let error = super::check::print(&inspection, Format::Table, &mut cx).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "it will not load (parse): it is a core module; make a component of it"
+    );
+    assert_eq!(exit::code(&error), Exit::Failure);
+    inspection["refusal"] = Value::Null;
+    super::check::print(&inspection, Format::Json, &mut cx).unwrap();
+    let ran = host.run(&["check", "/nonexistent.wasm"]).await;
+    assert_eq!(ran.exit, Exit::NotFound, "{}", ran.error);
 }
 
 #[tokio::test]
