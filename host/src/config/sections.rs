@@ -23,10 +23,11 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 pub(super) fn config(mut root: Table<'_>) -> Config {
+    let (server, store) = (server(root.table("server")), store(root.table("store")));
     let plugins = plugins(root.table("plugins"));
     let config = Config {
-        server: server(root.table("server")),
-        store: store(root.table("store")),
+        server,
+        store,
         endpoints: endpoints(root.tables("endpoint")),
         plugin: plugin(root.table("plugin"), &plugins.limits),
         plugins,
