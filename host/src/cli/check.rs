@@ -2,41 +2,62 @@
 //!
 //! Not the judgement (`plugin::Engine::inspect`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::config::{Config, Flags};
+
+use super::connect::usable;
 use super::context::Context;
 use super::exit::NotFound;
-use super::output::{self, Format, OutputArgs};
+use super::output::{Format, OutputArgs};
+use super::table::{Cell, Style, Tone, plain};
 
 /// Tell what a .wasm file is, what it imports and asks for, or why it will not load
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   signalbox check plugins/charge-counter.wasm
+  signalbox check handler.wasm --config /etc/signalbox.toml
   signalbox check handler.wasm --output json | jq .imports
 
-The exit code is 1 when the host would refuse it.")]
+Grants and limits are those of the configuration. The exit code is 1 when the host would refuse it.")]
 pub(crate) struct Args {
     /// The component
     #[arg(value_name = "FILE.wasm")]
     pub(crate) file: PathBuf,
+    /// Configuration file [env: SIGNALBOX_CONFIG] [default: signalbox.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
 pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
     let bytes = read(&args.file)?;
-    // WIRE(plugin): let inspection = engine.inspect(bytes).await;
-    //               print(&serde_json::to_value(&inspection)?, args.output.output, cx)?;
-    //               then bail!(reason) when it will not load.
-    let _ = (bytes, cx);
+    let config = args.config(cx)?;
+    // WIRE(plugin): let inspection = engine.inspect(bytes, &policy(&config)).await;
+    //               print(&serde_json::to_value(&inspection)?, args.output.output, cx)
+    let _ = (bytes, config);
     bail!("the plugin engine is not part of this build")
 }
 
-fn read(file: &std::path::Path) -> anyhow::Result<Bytes> {
+impl Args {
+    /// The configuration as far as it is about plugins.
+    fn config(&self, cx: &Context) -> anyhow::Result<Config> {
+        let reading = Config::read(self.config.as_deref(), &cx.env, &Flags::default());
+        if let Some(problem) = reading.problems.iter().find(|problem| problem.key().is_none()) {
+            return Err(anyhow::Error::new(problem.clone()));
+        }
+        usable(&reading, "plugin")?;
+        usable(&reading, "plugins")?;
+        Ok(reading.config)
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<Bytes> {
     match std::fs::read(file) {
         Ok(bytes) => Ok(bytes.into()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -46,12 +67,143 @@ fn read(file: &std::path::Path) -> anyhow::Result<Bytes> {
     }
 }
 
-/// Print what is known of a component; whatever the engine tells is shown.
-#[expect(dead_code, reason = "called once the plugin engine is wired")]
+/// Print what is known of a component (an `Inspection` as JSON).
+///
+/// # Errors
+/// When it will not load: the reason, which is the command's failure.
+#[cfg_attr(not(test), expect(dead_code, reason = "called once the plugin engine is wired"))]
 pub(crate) fn print(inspection: &Value, format: Format, cx: &mut Context) -> anyhow::Result<()> {
-    if format != Format::Table {
-        return Ok(cx.json(inspection, format)?);
+    if format == Format::Table {
+        let fields = card(inspection, cx.style());
+        cx.card(fields)?;
+    } else {
+        cx.json(&view(inspection.clone()), format)?;
     }
-    let fields = output::fields(inspection, &["object"], cx.style());
-    Ok(cx.card(fields)?)
+    match inspection.get("refusal") {
+        None | Some(Value::Null) => Ok(()),
+        Some(refusal) => {
+            let part = |name| Cell::field(refusal, name).text;
+            let (step, cause, remedy) = (part("step"), part("cause"), part("remedy"));
+            Err(anyhow!("it will not load ({step}): {cause}; {remedy}"))
+        }
+    }
+}
+
+/// As the admin API would show it: the digest as text, times in milliseconds.
+fn view(mut inspection: Value) -> Value {
+    let digest = digest(&inspection);
+    if let Value::Object(fields) = &mut inspection {
+        fields.insert("object".to_owned(), "component".into());
+        fields.insert("digest".to_owned(), digest.into());
+    }
+    if let Some(Value::Object(limits)) = inspection.get_mut("limits") {
+        for name in ["cpu", "wall"] {
+            if let Some(millis) = limits.remove(name).as_ref().and_then(millis) {
+                limits.insert(format!("{name}_ms"), millis.into());
+            }
+        }
+    }
+    inspection
+}
+
+/// `sha256:…`, of a list of bytes.
+fn digest(inspection: &Value) -> String {
+    let bytes = inspection.get("digest").and_then(Value::as_array);
+    let byte = |value: &Value| u8::try_from(value.as_u64()?).ok();
+    let bytes: Vec<u8> = bytes.into_iter().flatten().filter_map(byte).collect();
+    format!("sha256:{}", hex::encode(bytes))
+}
+
+/// A duration as serde writes one.
+fn millis(duration: &Value) -> Option<u64> {
+    let part = |name| duration.get(name).and_then(Value::as_u64);
+    Some(part("secs")? * 1_000 + part("nanos")? / 1_000_000)
+}
+
+fn card(inspection: &Value, style: Style) -> Vec<(String, Cell)> {
+    let mut fields: Vec<(String, Cell)> = Vec::new();
+    let mut field = |name: &str, cell: Cell| fields.push((name.to_owned(), cell));
+    let list = |value: Option<&Value>, line: fn(&Value) -> String| {
+        let list = value.and_then(Value::as_array);
+        let lines: Vec<String> = list.into_iter().flatten().map(line).collect();
+        Cell::lines(&lines, style)
+    };
+    let refused = inspection.get("refusal").is_some_and(|refusal| !refusal.is_null());
+    let (word, tone) = if refused { ("no", Tone::Bad) } else { ("yes", Tone::Good) };
+    field("loads", Cell { text: word.to_owned(), tone });
+    if let Some(manifest) = inspection.get("manifest").filter(|manifest| !manifest.is_null()) {
+        field("name", Cell::field(manifest, "name"));
+        field("version", Cell::field(manifest, "version"));
+        field("subscriptions", list(manifest.get("subscriptions"), subscription));
+        field(
+            "asks for",
+            list(manifest.get("requests"), |request| {
+                format!(
+                    "{} {}",
+                    Cell::field(request, "capability").text,
+                    Cell::field(request, "scope").text
+                )
+            }),
+        );
+    }
+    field("contract", Cell::field(inspection, "contract"));
+    field("size", Cell::bytes(inspection, "size"));
+    field("compiled size", Cell::bytes(inspection, "compiled_size"));
+    field("pooled", Cell::field(inspection, "pooled"));
+    field("digest", Cell::new(digest(inspection)));
+    field("imports", list(inspection.get("imports"), plain));
+    field("exports", list(inspection.get("exports"), plain));
+    let limits = view(inspection.clone()).get("limits").map(plain).unwrap_or_default();
+    field("limits", Cell::value(&json!(limits)));
+    let mut warnings = list(inspection.get("warnings"), plain);
+    if warnings.tone == Tone::Plain {
+        warnings.tone = Tone::Waiting;
+    }
+    field("warnings", warnings);
+    fields
+}
+
+fn subscription(subscription: &Value) -> String {
+    let part = |name| Cell::field(subscription, name).text;
+    let filter = subscription.get("filter").and_then(Value::as_str);
+    let filter = filter.map(|filter| format!(" if {filter}")).unwrap_or_default();
+    format!("{}:{}{filter}", part("provider"), part("kind"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::table;
+    use crate::domain::clock::Timestamp;
+
+    fn inspection() -> Value {
+        json!({
+            "size": 90_112, "digest": vec![171_u8; 32], "imports": ["signalbox:plugin/kv@0.1.0", "signalbox:plugin/log@0.1.0"],
+            "exports": ["signalbox:plugin/handler@0.1.0"], "contract": "0.1.0",
+            "compiled_size": 200_000, "pooled": true,
+            "manifest": {"name": "ledger", "version": "1.2.0", "attributes": [],
+                "subscriptions": [{"provider": "stripe", "kind": "charge.*", "filter": "event.livemode"}],
+                "requests": [{"capability": "outbox.http", "scope": "POST https://a/*"}]},
+            "limits": {"cpu": {"secs": 1, "nanos": 500_000_000}, "wall": {"secs": 5, "nanos": 0}, "memory": 67_108_864},
+            "warnings": [], "refusal": null,
+        })
+    }
+
+    #[test]
+    fn a_component_is_told_for_people_and_for_programs() {
+        let style = Style { terminal: false, colour: false, now: Timestamp::from_secs(0) };
+        let text = table::card(card(&inspection(), style), style);
+        for line in [
+            "loads          yes\nname           ledger\nversion        1.2.0\n",
+            "\nsubscriptions  stripe:charge.* if event.livemode\nasks for       outbox.http POST https://a/*\n",
+            "\nsize           88.00 KiB\n",
+            "\nimports        signalbox:plugin/kv@0.1.0, signalbox:plugin/log@0.1.0\n",
+            "\nlimits         cpu_ms=1500 memory=67108864 wall_ms=5000\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+        let json = view(inspection());
+        assert_eq!(json["digest"], format!("sha256:{}", "ab".repeat(32)));
+        assert_eq!(json["limits"]["cpu_ms"], 1_500);
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use reqwest::Url;
 
-use crate::config::{Config, Flags, Problem, SecretRef};
+use crate::config::{Config, Flags, Problem, Reading, SecretRef};
 use crate::domain::endpoint::Secret;
 
 use super::client::Client;
@@ -56,30 +56,20 @@ impl fmt::Display for TokenSource {
 }
 
 impl ConnectArgs {
-    /// The configuration as far as a client needs it. A secret this client cannot see is no
-    /// problem of this client.
+    /// The configuration as far as it can be read: a client that cannot see an endpoint's secret
+    /// can do without. Whoever uses a key asks [`usable`] first.
     ///
     /// # Errors
-    /// When the file cannot be read or what the client needs of it is wrong.
-    pub(crate) fn config(&self, cx: &Context) -> anyhow::Result<Config> {
+    /// When the file cannot be read at all.
+    pub(crate) fn config(&self, cx: &Context) -> anyhow::Result<Reading> {
         let mut flags = Flags::default();
         if let Some(data) = &self.data {
             flags.set("--data", "store.path", data.display());
         }
         let reading = Config::read(self.config.as_deref(), &cx.env, &flags);
-        match reading.problems.into_iter().find(|problem| self.matters(problem)) {
-            Some(problem) => Err(anyhow::Error::new(problem).context("the configuration is wrong")),
-            None => Ok(reading.config),
-        }
-    }
-
-    fn matters(&self, problem: &Problem) -> bool {
-        match problem.key() {
-            None => true,
-            Some("server.admin_listen" | "server.listen") => self.url.is_none(),
-            Some("server.admin_token") => self.token.is_none(),
-            Some("store.path") => true,
-            Some(_) => false,
+        match reading.problems.iter().find(|problem| problem.key().is_none()) {
+            Some(problem) => Err(wrong(problem)),
+            None => Ok(reading),
         }
     }
 
@@ -92,18 +82,21 @@ impl ConnectArgs {
     }
 
     /// As [`Self::client`], with the configuration at hand.
-    pub(crate) fn client_for(&self, cx: &Context, config: &Config) -> anyhow::Result<Client> {
-        let base = self.base(cx, config)?;
-        let (token, source) = self.token(cx, config)?;
+    pub(crate) fn client_for(&self, cx: &Context, reading: &Reading) -> anyhow::Result<Client> {
+        let base = self.base(cx, reading)?;
+        let (token, source) = self.token(cx, reading)?;
         Ok(Client::new(base, token, source)?)
     }
 
-    fn base(&self, cx: &Context, config: &Config) -> anyhow::Result<Url> {
+    fn base(&self, cx: &Context, reading: &Reading) -> anyhow::Result<Url> {
         let given = self.url.as_deref().or_else(|| cx.env.get("SIGNALBOX_URL"));
         let text = match given {
             Some(url) if url.contains("://") => url.to_owned(),
             Some(address) => format!("http://{address}"),
-            None => format!("http://{}", reachable(config.server.admin_listen)),
+            None => {
+                usable(reading, "server.admin_listen")?;
+                format!("http://{}", reachable(reading.config.server.admin_listen))
+            }
         };
         let wrong = |why: &str| Usage(format!("`{text}` is not an admin API's URL: {why}"));
         let url = Url::parse(&text).map_err(|error| wrong(&error.to_string()))?;
@@ -121,7 +114,7 @@ impl ConnectArgs {
     fn token(
         &self,
         cx: &Context,
-        config: &Config,
+        reading: &Reading,
     ) -> anyhow::Result<(Option<Secret>, TokenSource)> {
         if let Some(token) = &self.token {
             let secret = SecretRef::parse(token).resolve(&cx.env, Path::new(""));
@@ -131,6 +124,9 @@ impl ConnectArgs {
             let secret = Secret::new(token).context("$SIGNALBOX_ADMIN_TOKEN")?;
             return Ok((Some(secret), TokenSource::Environment));
         }
+        usable(reading, "server.admin_token")?;
+        usable(reading, "store.path")?;
+        let config = &reading.config;
         if let Some(token) = &config.server.admin_token {
             return Ok((Some(token.clone()), TokenSource::Config));
         }
@@ -141,6 +137,21 @@ impl ConnectArgs {
         let secret = SecretRef::File(file.clone()).resolve(&cx.env, Path::new(""))?;
         Ok((Some(secret), TokenSource::File(file)))
     }
+}
+
+/// That nothing is wrong with `key`, or with what is below it.
+pub(crate) fn usable(reading: &Reading, key: &str) -> anyhow::Result<()> {
+    let about = |problem: &&Problem| {
+        problem
+            .key()
+            .and_then(|found| found.strip_prefix(key))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    reading.problems.iter().find(about).map_or(Ok(()), |problem| Err(wrong(problem)))
+}
+
+fn wrong(problem: &Problem) -> anyhow::Error {
+    anyhow::Error::new(problem.clone()).context("the configuration is wrong")
 }
 
 /// Where a client on this machine reaches what listens at `listen`: "every address" is none.

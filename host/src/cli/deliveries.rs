@@ -71,23 +71,46 @@ pub(crate) async fn run(command: Command, cx: &mut Context) -> anyhow::Result<()
     }
 }
 
+const ATTEMPTS: [Column; 7] = [
+    Column { title: "ATTEMPT", cell: |attempt, _| Cell::field(attempt, "number") },
+    Column { title: "STARTED", cell: |attempt, style| Cell::time(attempt, "started_at", style) },
+    Column { title: "OUTCOME", cell: |attempt, _| Cell::status(attempt, "outcome") },
+    Column { title: "CPU", cell: |attempt, _| micros(attempt, "cpu_us") },
+    Column { title: "WALL", cell: |attempt, _| micros(attempt, "wall_us") },
+    Column { title: "MEMORY", cell: |attempt, _| Cell::bytes(attempt, "memory_bytes") },
+    Column { title: "REASON", cell: |attempt, _| Cell::field(attempt, "reason") },
+];
+
+fn micros(object: &Value, name: &str) -> Cell {
+    match object.get(name).and_then(Value::as_u64) {
+        Some(micros) if micros < 1_000 => Cell::new(format!("{micros}us")),
+        Some(micros) => Cell::new(format!("{}ms", micros / 1_000)),
+        None => Cell::field(object, name),
+    }
+}
+
 fn show(delivery: &Value, format: Format, cx: &mut Context) -> anyhow::Result<()> {
     if format != Format::Table {
         return Ok(cx.json(delivery, format)?);
     }
-    let fields = output::fields(delivery, &["object", "logs"], cx.style());
+    let without = ["object", "history", "logs", "logs_dropped"];
+    let fields = output::fields(delivery, &without, cx.style());
     cx.card(fields)?;
+    let attempts = delivery.get("history").and_then(Value::as_array);
+    if let Some(attempts) = attempts.filter(|attempts| !attempts.is_empty()) {
+        cx.bytes(b"\n")?;
+        cx.table(attempts, &ATTEMPTS)?;
+    }
     let lines = logs(delivery);
     if !lines.is_empty() {
-        cx.bytes(format!("\n{lines}").as_bytes())?;
+        cx.bytes(format!("\nThe last attempt said:\n{lines}").as_bytes())?;
     }
     Ok(())
 }
 
-/// What the guest wrote, a record a line; `logs` is a list, or `{records, dropped}`.
+/// What the guest wrote in its last attempt, a record a line.
 fn logs(delivery: &Value) -> String {
-    let Some(logs) = delivery.get("logs") else { return String::new() };
-    let records = logs.as_array().or_else(|| logs.get("records")?.as_array());
+    let records = delivery.get("logs").and_then(Value::as_array);
     let mut text = String::new();
     for record in records.into_iter().flatten() {
         let part = |name| Cell::field(record, name).text;
@@ -100,7 +123,8 @@ fn logs(delivery: &Value) -> String {
         }
         text.push('\n');
     }
-    if let Some(dropped) = logs.get("dropped").and_then(Value::as_u64).filter(|&count| count > 0) {
+    let dropped = delivery.get("logs_dropped").and_then(Value::as_u64);
+    if let Some(dropped) = dropped.filter(|&count| count > 0) {
         text.push_str(&format!("({dropped} more records were over the plugin's limit)\n"));
     }
     text

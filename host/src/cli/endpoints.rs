@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::config::SecretRef;
 
-use super::connect::ConnectArgs;
+use super::connect::{ConnectArgs, reachable};
 use super::context::Context;
 use super::exit::Usage;
 use super::output::{self, Column, Format, OutputArgs};
@@ -133,7 +133,16 @@ async fn create(args: CreateArgs, cx: &mut Context) -> anyhow::Result<()> {
             body.insert("tolerance".to_owned(), tolerance.as_secs().into());
         }
     }
-    let endpoint = args.connect.client(cx)?.post(&["endpoints"], &body).await?;
+    let reading = args.connect.config(cx)?;
+    let client = args.connect.client_for(cx, &reading)?;
+    let endpoint = client.post(&["endpoints"], &body).await?;
+    if let Some(path) = endpoint.get("url").and_then(Value::as_str).filter(|u| u.starts_with('/')) {
+        let listen = reachable(reading.config.server.listen);
+        cx.say(format_args!(
+            "on this machine it is http://{listen}{path}; `server.public_url` would say how the \
+             world reaches it"
+        ));
+    }
     show(&endpoint, args.output.output, cx)
 }
 

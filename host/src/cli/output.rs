@@ -75,8 +75,10 @@ pub(crate) fn fields(object: &Value, without: &[&str], style: Style) -> Vec<(Str
     let Value::Object(table) = object else { return Vec::new() };
     const FIRST: [&str; 5] = ["id", "name", "type", "version", "status"];
     let rank = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
-    let mut shown: Vec<_> =
-        table.iter().filter(|(name, _)| !without.contains(&name.as_str())).collect();
+    // `received_at_ms` is `received_at` again, to the millisecond, and shown in its place.
+    let twin = |name: &str| name.strip_suffix("_ms").is_some_and(|name| table.contains_key(name));
+    let wanted = |name: &str| !without.contains(&name) && !twin(name);
+    let mut shown: Vec<_> = table.iter().filter(|(name, _)| wanted(name)).collect();
     shown.sort_by_key(|(name, _)| rank(name));
     shown
         .into_iter()
@@ -91,7 +93,8 @@ fn field(object: &Value, name: &str, value: &Value, style: Style) -> Cell {
         _ if name.ends_with("_at") => Cell::time(object, name, style),
         _ => match value {
             Value::Array(list) if list.iter().any(Value::is_object) => {
-                Cell::new(list.iter().map(table::plain).collect::<Vec<_>>().join("\n"))
+                let lines: Vec<String> = list.iter().map(table::plain).collect();
+                Cell::lines(&lines, style)
             }
             _ => Cell::value(value),
         },

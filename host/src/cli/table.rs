@@ -2,7 +2,9 @@
 //!
 //! Not JSON (`output`).
 
-use comfy_table::{Attribute, Cell as Box, Color, ContentArrangement, Table, presets};
+use comfy_table::{
+    Attribute, Cell as Box, Color, ColumnConstraint, ContentArrangement, Table, presets,
+};
 use serde_json::Value;
 
 use crate::domain::clock::Timestamp;
@@ -54,9 +56,25 @@ impl Cell {
         }
     }
 
-    /// A field that is a time.
+    /// Several things: a line each for a person, between commas for a program.
+    pub(crate) fn lines(lines: &[String], style: Style) -> Self {
+        Self::value(&Value::from(lines.join(if style.terminal { "\n" } else { ", " })))
+    }
+
+    /// A field that is a number of bytes.
+    pub(crate) fn bytes(object: &Value, name: &str) -> Self {
+        let bytes = object.get(name).and_then(Value::as_u64);
+        bytes.map_or_else(
+            || Self::field(object, name),
+            |bytes| Self::new(indicatif::BinaryBytes(bytes).to_string()),
+        )
+    }
+
+    /// A field that is a time; to the millisecond where the field beside it (`created_ms`) is.
     pub(crate) fn time(object: &Value, name: &str, style: Style) -> Self {
-        let time = object.get(name).and_then(times::parse);
+        let precise = object.get(format!("{name}_ms")).and_then(Value::as_u64);
+        let time = precise.map(Timestamp::from_millis);
+        let time = time.or_else(|| object.get(name).and_then(times::parse));
         time.map_or_else(
             || Self::field(object, name),
             |time| Self::new(times::show(time, style.now, style.terminal)),
@@ -97,12 +115,12 @@ pub(crate) fn rows(titles: &[&str], rows: Vec<Vec<Cell>>, style: Style) -> Strin
     let mut table = bare(style);
     table.set_header(titles.iter().map(|title| {
         let title = Box::new(title);
-        if style.colour { title.add_attribute(Attribute::Bold) } else { title }
+        if style.terminal && style.colour { title.add_attribute(Attribute::Bold) } else { title }
     }));
     for row in rows {
         table.add_row(row.into_iter().map(|cell| boxed(cell, style)));
     }
-    finish(&table)
+    finish(&mut table)
 }
 
 /// Names and values of one thing.
@@ -112,13 +130,15 @@ pub(crate) fn card(fields: Vec<(String, Cell)>, style: Style) -> String {
         let name = Cell { text: name, tone: Tone::Faint };
         table.add_row([boxed(name, style), boxed(cell, style)]);
     }
-    finish(&table)
+    finish(&mut table)
 }
 
 fn bare(style: Style) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    if style.terminal {
+    /// A terminal narrower than this is none that cells could be broken for; some say 0.
+    const NARROWEST: u16 = 40;
+    if style.terminal && table.width().is_some_and(|width| width >= NARROWEST) {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     } else {
         // A program, or a person with a pager: a row is a line, however long.
@@ -126,6 +146,7 @@ fn bare(style: Style) -> Table {
     }
     if style.terminal && style.colour {
         table.enforce_styling();
+        table.style_text_only();
     }
     table
 }
@@ -145,11 +166,16 @@ fn boxed(cell: Cell, style: Style) -> Box {
     }
 }
 
-fn finish(table: &Table) -> String {
+fn finish(table: &mut Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    // An id in two pieces cannot be copied.
+    if let Some(column) = table.column_mut(0) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
     let mut out = String::new();
     for line in table.lines() {
-        // The preset pads each cell by one blank on either side.
-        let line = line.strip_prefix(' ').unwrap_or(&line);
         out.push_str(line.trim_end());
         out.push('\n');
     }

@@ -8,6 +8,7 @@ use clap::{CommandFactory as _, Parser as _};
 use serde_json::{Value, json};
 
 use super::exit::{self, Exit};
+use super::output::Format;
 use super::{Cli, Context};
 use host::{ENDPOINT, Host, NOW, SECRET, TOKEN};
 
@@ -43,7 +44,7 @@ async fn events_are_listed_for_people_and_for_programs() {
         "\
 ID     TYPE              RECEIVED                  MODE  DELIVERIES
 evt_3  charge.succeeded  2027-01-15T07:58:00.000Z  test  charge-counter done
-evt_2  charge.succeeded  2027-01-15T06:00:00.000Z  live  charge-counter dead, ledger retry
+evt_2  charge.succeeded  2027-01-15T05:59:59.993Z  live  charge-counter dead, ledger retry
 evt_1  customer.created  2027-01-15T07:59:59.000Z  test  -
 "
     );
@@ -125,7 +126,27 @@ async fn one_event_is_shown_with_its_deliveries_and_its_very_bytes() {
     let ran = host.run(&["events", "raw", "evt_2"]).await;
     assert_eq!(ran.bytes, host::RAW);
     let ran = host.run(&["deliveries", "show", "stripe.evt_2.ledger"]).await;
-    assert!(ran.stdout.ends_with("\ninfo  counted  customer=cus_1\nwarn  odd\n(3 more records were over the plugin's limit)\n"), "{}", ran.stdout);
+    assert_eq!(
+        ran.stdout,
+        "\
+id               stripe.evt_2.ledger
+status           retry
+attempts         2
+event            evt_2
+next_attempt_at  2027-01-15T08:01:00.000Z
+outcome          -
+plugin           ledger
+reason           no money
+
+ATTEMPT  STARTED                   OUTCOME  CPU    WALL  MEMORY    REASON
+2        2027-01-15T07:59:00.250Z  retry    900us  12ms  1.50 MiB  no money
+
+The last attempt said:
+info  counted  customer=cus_1
+warn  odd
+(3 more records were over the plugin's limit)
+"
+    );
     let ran = host.run(&["plugins", "list"]).await;
     assert_eq!(
         ran.stdout,
@@ -198,7 +219,7 @@ async fn the_token_comes_from_the_nearest_place() {
     std::fs::write(dir.path().join("admin-token"), format!("{TOKEN}\n")).unwrap();
     assert_eq!(host.bare(&list, []).await.exit, Exit::Done);
     assert_eq!(host.bare(&list, [("SIGNALBOX_ADMIN_TOKEN", "wrong")]).await.exit, Exit::Auth);
-    let env = [("SIGNALBOX_SERVER__ADMIN_TOKEN", "wrong")];
+    let env = [("SIGNALBOX_SERVER__ADMIN_TOKEN", "wrong-wrong-wrong")];
     assert_eq!(host.bare(&list, env).await.exit, Exit::Auth);
     let flag = [&list[..], &["--token", TOKEN]].concat();
     assert_eq!(host.bare(&flag, env).await.exit, Exit::Done);
@@ -273,7 +294,7 @@ async fn a_trigger_finds_endpoint_and_secret_in_the_configuration() {
     let file = dir.path().join("signalbox.toml");
     let listen = host.url().trim_start_matches("http://").to_owned();
     let text = format!(
-        "[server]\nlisten = \"{listen}\"\n[[endpoint]]\nid = \"{ENDPOINT}\"\nsecrets = [\"whsec_unused\", \"file:hush\"]\n"
+        "[server]\nlisten = \"{listen}\"\nadmin_token = \"env:NOT_HERE\"\n[[endpoint]]\nid = \"{ENDPOINT}\"\nsecrets = [\"whsec_unused\", \"file:hush\"]\n"
     );
     std::fs::write(&file, text).unwrap();
     std::fs::write(dir.path().join("hush"), SECRET).unwrap();
@@ -375,12 +396,33 @@ async fn a_printed_trigger_is_not_sent_and_verifies() {
 }
 
 #[tokio::test]
+async fn a_component_that_will_not_load_is_a_failure_with_its_remedy() {
+    let host = Host::start().await;
+    let mut cx = host.context(false);
+    let mut inspection = json!({"size": 8, "digest": [], "imports": [], "exports": [], "warnings": [],
+        "refusal": {"step": "parse", "cause": "it is a core module", "remedy": "make a component of it"}});
+    let error = super::check::print(&inspection, Format::Table, &mut cx).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "it will not load (parse): it is a core module; make a component of it"
+    );
+    assert_eq!(exit::code(&error), Exit::Failure);
+    inspection["refusal"] = Value::Null;
+    super::check::print(&inspection, Format::Json, &mut cx).unwrap();
+    let ran = host.run(&["check", "/nonexistent.wasm"]).await;
+    assert_eq!(ran.exit, Exit::NotFound, "{}", ran.error);
+}
+
+#[tokio::test]
 async fn config_is_shown_and_judged() {
     let host = Host::start().await;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("c.toml");
-    std::fs::write(&file, "[server]\nadmin_token = \"hush-hush\"\nlisten = \"127.0.0.1:9\"\n")
-        .unwrap();
+    std::fs::write(
+        &file,
+        "[server]\nadmin_token = \"hush-hush-hush-hush\"\nlisten = \"127.0.0.1:9\"\n",
+    )
+    .unwrap();
     let config = file.to_str().unwrap();
     let ran = host.bare(&["config", "show", "--config", config], []).await;
     assert!(!ran.stdout.contains("hush"), "{}", ran.stdout);

@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// The variables of this process. Those that are not UTF-8 are left out.
+    /// The variables of this process. What is not UTF-8 in a value is replaced by U+FFFD, so that a
+    /// key it sets is refused rather than passed over.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one door of the environment")]
     pub fn of_process() -> Self {
         std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter_map(|(name, value)| {
+                Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+            })
             .collect()
     }
 

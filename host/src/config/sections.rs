@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::backoff::Backoff;
-use crate::domain::endpoint::{Endpoint, EndpointId};
+use crate::domain::endpoint::{Endpoint, EndpointId, Secret};
 use crate::domain::plugin::{CapabilityRequest, Limits, PluginName};
 
 use super::problem::Problem;
@@ -23,12 +23,14 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 pub(super) fn config(mut root: Table<'_>) -> Config {
+    let (server, store) = (server(root.table("server")), store(root.table("store")));
+    let plugins = plugins(root.table("plugins"));
     let config = Config {
-        server: server(root.table("server")),
-        store: store(root.table("store")),
-        plugins: plugins(root.table("plugins")),
+        server,
+        store,
         endpoints: endpoints(root.tables("endpoint")),
-        plugin: plugin(root.table("plugin")),
+        plugin: plugin(root.table("plugin"), &plugins.limits),
+        plugins,
         stripe_accounts: stripe(root.table("stripe")),
         dispatch: dispatch(root.table("dispatch")),
         log: log(root.table("log")),
@@ -43,7 +45,7 @@ fn server(mut table: Table<'_>) -> Server {
     let server = Server {
         listen: table.value("listen", default.listen),
         admin_listen: table.value("admin_listen", default.admin_listen),
-        admin_token: table.optional::<Referred>("admin_token").map(|token| token.secret),
+        admin_token: admin_token(&mut table),
         public_url: table.optional::<WebUrl>("public_url").map(|url| url.0),
         limits: server_limits(table.table("limits")),
     };
@@ -59,16 +61,33 @@ fn server(mut table: Table<'_>) -> Server {
     server
 }
 
+fn admin_token(table: &mut Table<'_>) -> Option<Secret> {
+    let token = table.optional::<Referred>("admin_token")?.secret;
+    if token.expose().trim().len() < Server::TOKEN_MIN {
+        table.reader().report(Problem::Conflict {
+            key: table.key("admin_token"),
+            cause: format!(
+                "it is shorter than {} characters and could be guessed; take a longer one, or none \
+                 to have one made",
+                Server::TOKEN_MIN
+            ),
+            origin: table.origin_of("admin_token"),
+        });
+    }
+    Some(token)
+}
+
 fn server_limits(mut table: Table<'_>) -> ServerLimits {
     let default = ServerLimits::default();
     let timeout = SECOND..=HOUR;
     let limits = ServerLimits {
         connections: count(&mut table, "connections", default.connections, 1, 1 << 20),
+        in_flight: count(&mut table, "in_flight", default.in_flight, 1, 1 << 16),
         body: size(&mut table, "body", default.body, 1 << 10, 64 << 20),
         headers: size(&mut table, "headers", default.headers, 8 << 10, 1 << 20),
         header_timeout: table.within("header_timeout", default.header_timeout, timeout.clone()),
         body_timeout: table.within("body_timeout", default.body_timeout, timeout.clone()),
-        idle_timeout: table.within("idle_timeout", default.idle_timeout, timeout),
+        write_timeout: table.within("write_timeout", default.write_timeout, timeout),
         shutdown_timeout: table.within(
             "shutdown_timeout",
             default.shutdown_timeout,
@@ -116,8 +135,12 @@ fn store(mut table: Table<'_>) -> StoreSettings {
 }
 
 fn plugins(mut table: Table<'_>) -> Plugins {
-    let dir = table.reader().scope.base.join(Plugins::default().dir);
-    let settings = Plugins { dir: table.value("dir", dir) };
+    let default = Plugins::default();
+    let dir = table.reader().scope.base.join(default.dir);
+    let settings = Plugins {
+        dir: table.value("dir", dir),
+        limits: limits(table.table("limits"), &default.limits),
+    };
     table.finish();
     settings
 }
@@ -159,7 +182,7 @@ fn endpoints(tables: Vec<Table<'_>>) -> Vec<EndpointSettings> {
     endpoints
 }
 
-fn plugin(mut table: Table<'_>) -> BTreeMap<PluginName, PluginSettings> {
+fn plugin(mut table: Table<'_>, base: &Limits) -> BTreeMap<PluginName, PluginSettings> {
     let mut plugins = BTreeMap::new();
     for (name, node) in table.rest() {
         match name.parse::<PluginName>() {
@@ -168,7 +191,7 @@ fn plugin(mut table: Table<'_>) -> BTreeMap<PluginName, PluginSettings> {
                 let settings = PluginSettings {
                     grants: grants(inner.tables("grants")),
                     settings: settings(inner.table("settings")),
-                    limits: limits(inner.table("limits")),
+                    limits: limits(inner.table("limits"), base),
                 };
                 inner.finish();
                 plugins.insert(parsed, settings);
@@ -217,8 +240,8 @@ fn sounds_secret(name: &str) -> bool {
     ["secret", "token", "password", "key"].iter().any(|word| name.contains(word))
 }
 
-fn limits(mut table: Table<'_>) -> Limits {
-    let default = Limits::default();
+/// The limits that a table sets; `default` where it is silent.
+fn limits(mut table: Table<'_>, default: &Limits) -> Limits {
     let tick = Duration::from_millis(10);
     let limits = Limits {
         cpu: table.within("cpu", default.cpu, tick..=HOUR),

@@ -46,13 +46,18 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Where the admin API answers. Default `127.0.0.1:4243`; never for the public.
     pub admin_listen: SocketAddr,
-    /// The admin API's bearer token; when absent one is generated into `admin-token` in the data
-    /// directory.
+    /// The admin API's bearer token, at least [`Server::TOKEN_MIN`] long; when absent one is
+    /// generated into `admin-token` in the data directory.
     pub admin_token: Option<Secret>,
     /// How the world reaches `listen`, without a trailing slash; shown in endpoints' URLs.
     pub public_url: Option<String>,
     /// `[server.limits]`
     pub limits: ServerLimits,
+}
+
+impl Server {
+    /// Fewest bytes of `admin_token`: 16 random letters and digits are more than 80 bits.
+    pub const TOKEN_MIN: usize = 16;
 }
 
 impl Default for Server {
@@ -67,22 +72,28 @@ impl Default for Server {
     }
 }
 
-/// `[server.limits]`: what the webhook listener puts up with.
+/// `[server.limits]`: what the listeners put up with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// Open connections; more wait in the kernel's queue. Default 1,024: a provider opens tens.
+    /// Open connections of the webhook listener; more wait in the kernel's queue. Default 1,024: a
+    /// provider opens tens.
     pub connections: usize,
+    /// Webhooks under way at once, each of which may hold a whole body. Default 256: many group
+    /// commits' worth, and at most 256 MiB.
+    pub in_flight: usize,
     /// Bytes of a body. Default 1 MiB: Stripe's largest events are some hundred kilobytes.
     pub body: u64,
-    /// Bytes of a request's head. Default 32 KiB, over twice what proxies in the field pass on.
+    /// Bytes of a request's head. Default 128 KiB: room for the longest signature header read.
     pub headers: u64,
-    /// From the first byte of a head to its last. Default 10 s.
+    /// From a connection's opening, or the end of its last request, to the whole head of the next:
+    /// how slowly a head may come, and how long a connection may idle. Default 20 s.
     pub header_timeout: Duration,
-    /// From the head to the body's last byte. Default 20 s: providers give up after about as long.
+    /// How long a whole body may take. Default 15 s: within the time providers wait for an answer.
     pub body_timeout: Duration,
-    /// A connection without a request is closed after this. Default 75 s, as nginx does.
-    pub idle_timeout: Duration,
-    /// How long a stop waits for requests that were begun. Default 20 s.
+    /// How long a peer may take none of an answer. Default 10 s.
+    pub write_timeout: Duration,
+    /// How long a stop waits for requests that were begun. Default 10 s: more than the slowest
+    /// commit.
     pub shutdown_timeout: Duration,
 }
 
@@ -90,12 +101,13 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             connections: 1_024,
+            in_flight: 256,
             body: 1 << 20,
-            headers: 32 << 10,
-            header_timeout: Duration::from_secs(10),
-            body_timeout: Duration::from_secs(20),
-            idle_timeout: Duration::from_secs(75),
-            shutdown_timeout: Duration::from_secs(20),
+            headers: 128 << 10,
+            header_timeout: Duration::from_secs(20),
+            body_timeout: Duration::from_secs(15),
+            write_timeout: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -151,11 +163,14 @@ impl Default for Retention {
 pub struct Plugins {
     /// The directory that is watched for components. Default `plugins`. Never written to.
     pub dir: PathBuf,
+    /// `[plugins.limits]`: what one delivery of any plugin may use, unless `[plugin.NAME.limits]`
+    /// says otherwise.
+    pub limits: Limits,
 }
 
 impl Default for Plugins {
     fn default() -> Self {
-        Self { dir: PathBuf::from("plugins") }
+        Self { dir: PathBuf::from("plugins"), limits: Limits::default() }
     }
 }
 
@@ -209,7 +224,7 @@ pub struct PluginSettings {
     pub grants: Vec<CapabilityRequest>,
     /// What it can read by `config.get`. Values are text; numbers and booleans as they are written.
     pub settings: BTreeMap<String, String>,
-    /// What one delivery may use.
+    /// What one delivery may use: `[plugin.NAME.limits]` over `[plugins.limits]`.
     pub limits: Limits,
 }
 

@@ -77,12 +77,12 @@ limits = { cpu = "1s", wall = "5s", memory = "32MiB" }
     let dir = Dir::with(text);
     let config = dir
         .load([
-            ("SIGNALBOX_ADMIN_TOKEN", "token"),
+            ("SIGNALBOX_ADMIN_TOKEN", "0123456789abcdef"),
             ("STRIPE_WEBHOOK_SECRET", "whsec_1\n"),
             ("STRIPE_API_KEY", "sk_test_1"),
         ])
         .unwrap();
-    assert_eq!(config.server.admin_token.unwrap().expose(), "token");
+    assert_eq!(config.server.admin_token.unwrap().expose(), "0123456789abcdef");
     assert_eq!(config.server.public_url.unwrap(), "https://hooks.example.com");
     assert_eq!(config.store.path, dir.0.path().join("data"));
     let [endpoint] = config.endpoints.as_slice() else { panic!("endpoints") };
@@ -170,6 +170,15 @@ fn the_environment_reaches_lists_plugins_and_new_entries() {
 }
 
 #[test]
+fn a_plugins_limits_are_its_own_over_those_of_all() {
+    let text = "[plugins.limits]\ncpu = \"2s\"\nwall = \"9s\"\n[plugin.x.limits]\nwall = \"3s\"\n";
+    let config = Dir::with(text).load([]).unwrap();
+    let limits = &config.plugin[&"x".parse().unwrap()].limits;
+    assert_eq!((limits.cpu, limits.wall), (Duration::from_secs(2), Duration::from_secs(3)));
+    assert_eq!(config.plugins.limits.wall, Duration::from_secs(9));
+}
+
+#[test]
 fn every_mistake_names_key_value_wish_and_place() {
     let table = [
         (
@@ -229,6 +238,10 @@ fn every_mistake_names_key_value_wish_and_place() {
         (
             "[[stripe.account]]\napi_key = \"k\"\napi_base = \"http://stripe.test\"",
             "signalbox.toml:3: `stripe.account[0].api_base` is `http://stripe.test`; expected an `https` URL; plain `http` only for this machine",
+        ),
+        (
+            "[server]\nadmin_token = \"123456789012345\"",
+            "signalbox.toml:2: `server.admin_token`: it is shorter than 16 characters and could be guessed; take a longer one, or none to have one made",
         ),
         ("server = 1", "signalbox.toml:1: `server` is `1` (without quotes); expected a table"),
         (
@@ -312,7 +325,7 @@ fn paths_are_relative_to_whoever_wrote_them() {
 
 #[test]
 fn secrets_are_never_shown() {
-    let text = "[server]\nadmin_token = \"hush-token\"\n[plugin.x.settings]\napi_key = \"hush-key\"\nchannel = \"#a\"\n[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\"hush-literal\", \"env:S\"]\n[[endpoint]]\nid = 1\nsecrets = [\"hush-other\", 7]\n";
+    let text = "[server]\nadmin_token = \"hush-token-long-enough\"\n[plugin.x.settings]\napi_key = \"hush-key\"\nchannel = \"#a\"\n[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\"hush-literal\", \"env:S\"]\n[[endpoint]]\nid = 1\nsecrets = [\"hush-other\", 7]\n";
     let dir = Dir::with(text);
     let env = Environment::from([("S", "hush-env")]);
     let Reading { config, problems } = Config::read(Some(&dir.file()), &env, &Flags::default());

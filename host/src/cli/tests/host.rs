@@ -172,13 +172,21 @@ fn list(data: Vec<Value>, has_more: bool) -> Json<Value> {
 }
 
 fn retrying() -> Value {
-    json!({"object": "delivery", "id": "stripe.evt_2.ledger", "event": "evt_2", "plugin": "ledger",
-    "status": "retry", "attempts": 2, "next_attempt_at": "2027-01-15T08:01:00Z",
-    "outcome": null, "reason": "no money",
-    "logs": {"dropped": 3, "records": [
-        {"level": "info", "message": "counted", "attributes": {"customer": "cus_1"}},
-        {"level": "warn", "message": "odd", "attributes": {}},
-    ]}})
+    json!({
+        "object": "delivery", "id": "stripe.evt_2.ledger", "event": "evt_2", "plugin": "ledger",
+        "status": "retry", "attempts": 2, "next_attempt_at": 1_800_000_060,
+        "next_attempt_at_ms": 1_800_000_060_000_u64, "outcome": null, "reason": "no money",
+        "logs_dropped": 3,
+        "logs": [
+            {"level": "info", "message": "counted", "attributes": {"customer": "cus_1"}},
+            {"level": "warn", "message": "odd", "attributes": {}},
+        ],
+        "history": [{
+            "number": 2, "started_at": 1_799_999_940, "started_at_ms": 1_799_999_940_250_u64,
+            "outcome": "retry", "reason": "no money", "cpu_us": 900, "wall_us": 12_345,
+            "memory_bytes": 1_572_864,
+        }],
+    })
 }
 
 fn all() -> Vec<Value> {
@@ -189,7 +197,7 @@ fn all() -> Vec<Value> {
             "received_at": "2027-01-15T07:58:00Z",
             "deliveries": [{"plugin": "charge-counter", "status": "done"}]}),
         json!({"object": "event", "id": "evt_2", "type": "charge.succeeded", "livemode": true,
-            "received_at": 1_799_992_800,
+            "received_at": 1_799_992_800, "received_at_ms": 1_799_992_799_993_u64,
             "deliveries": {"object": "list", "data": [dead, retrying()], "has_more": false}}),
         json!({"object": "event", "id": "evt_1", "type": "customer.created", "livemode": false,
             "received_at": "2027-01-15T07:59:59Z", "deliveries": []}),

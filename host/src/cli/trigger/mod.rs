@@ -213,7 +213,9 @@ async fn send_all(
 ) -> anyhow::Result<()> {
     let http = client::plain_http()?;
     let total = u64::from(args.count).saturating_mul(u64::try_from(chosen.len())?);
-    let bar = if total > 1 { ProgressBar::new(total) } else { ProgressBar::hidden() };
+    // JSON lines that leave for the same terminal show the progress themselves.
+    let lines = args.output.output == Format::Jsonl && cx.terminal;
+    let bar = if total > 1 && !lines { ProgressBar::new(total) } else { ProgressBar::hidden() };
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} events  {per_sec}")?);
     for fixture in chosen {
         for _ in 0..args.count {

@@ -5,10 +5,10 @@ use reqwest::Url;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::config::{Config, EndpointSettings, SecretRef};
+use crate::config::{EndpointSettings, Reading, SecretRef};
 use crate::domain::endpoint::Secret;
 
-use super::super::connect::{ConnectArgs, reachable};
+use super::super::connect::{ConnectArgs, reachable, usable};
 use super::super::context::Context;
 use super::super::exit::{NotFound, Usage};
 use super::super::page;
@@ -42,24 +42,25 @@ impl TargetArgs {
     /// Find the endpoint: the one named; else the configuration's only one; else the only one that
     /// the admin API lists.
     pub(crate) async fn find(&self, connect: &ConnectArgs, cx: &Context) -> anyhow::Result<Target> {
-        let config = connect.config(cx)?;
+        let reading = connect.config(cx)?;
+        let config = &reading.config;
         let ours: Vec<&EndpointSettings> =
             config.endpoints.iter().filter(|endpoint| endpoint.provider == PROVIDER).collect();
         let (id, listed) = match (self.endpoint, ours.as_slice()) {
             (Some(id), _) => (id, None),
             (None, [only]) => (only.id.0, None),
-            (None, _) => self.ask(connect, cx, &config).await?,
+            (None, _) => self.ask(connect, cx, &reading).await?,
         };
         let url = match (&self.to, listed) {
             (Some(url), _) => url.clone(),
             (None, Some(url)) => url,
-            (None, None) => local(&config, id)?,
+            (None, None) => local(&reading, id)?,
         };
         if url.scheme() != "http" {
             let why = "this client speaks plain HTTP; post to the host's own listener";
             return Err(Usage(format!("{url}: {why}")).into());
         }
-        Ok(Target { endpoint: id, url, secrets: self.secrets(cx, &config, id)? })
+        Ok(Target { endpoint: id, url, secrets: self.secrets(cx, &reading, id)? })
     }
 
     /// The only endpoint of ours that the admin API lists, and its URL if it can be used here.
@@ -67,9 +68,9 @@ impl TargetArgs {
         &self,
         connect: &ConnectArgs,
         cx: &Context,
-        config: &Config,
+        reading: &Reading,
     ) -> anyhow::Result<(Uuid, Option<Url>)> {
-        let client = connect.client_for(cx, config)?;
+        let client = connect.client_for(cx, reading)?;
         let list = client.get(&["endpoints"], &[("limit", "100".to_owned())]).await?;
         let (all, _) = page::entries(list);
         let ours: Vec<&Value> = all
@@ -89,7 +90,7 @@ impl TargetArgs {
             [only] => {
                 let id = field(only, "id");
                 let id = Uuid::try_parse(&id).with_context(|| format!("the endpoint id `{id}`"))?;
-                Ok((id, usable(&field(only, "url"))))
+                Ok((id, near(&field(only, "url"))))
             }
             several => {
                 let ids: Vec<String> = several.iter().map(|e| field(e, "id")).collect();
@@ -103,7 +104,7 @@ impl TargetArgs {
         }
     }
 
-    fn secrets(&self, cx: &Context, config: &Config, id: Uuid) -> anyhow::Result<Vec<Secret>> {
+    fn secrets(&self, cx: &Context, reading: &Reading, id: Uuid) -> anyhow::Result<Vec<Secret>> {
         if let Some(reference) = &self.secret {
             let secret = SecretRef::parse(reference)
                 .resolve(&cx.env, std::path::Path::new(""))
@@ -112,7 +113,8 @@ impl TargetArgs {
             return Ok(vec![secret]);
         }
         let now = cx.clock.now();
-        let declared = config.endpoints.iter().find(|endpoint| endpoint.id.0 == id);
+        let endpoints = &reading.config.endpoints;
+        let declared = endpoints.iter().find(|endpoint| endpoint.id.0 == id);
         let live: Vec<Secret> = declared
             .into_iter()
             .flat_map(|endpoint| &endpoint.secrets)
@@ -120,6 +122,8 @@ impl TargetArgs {
             .cloned()
             .collect();
         if live.is_empty() {
+            // It is declared, and why it could not be read is what the user must know.
+            usable(reading, "endpoint")?;
             let text = format!(
                 "the secret of endpoint {id} is not known here (the admin API never tells one); \
                  pass it with --secret, or name the configuration that holds it with --config"
@@ -130,17 +134,19 @@ impl TargetArgs {
     }
 }
 
-/// A URL of the admin API that leads to the host's own listener.
-fn usable(url: &str) -> Option<Url> {
+/// A URL of the admin API that leads to the host's own listener. A host without a public URL gives
+/// a path; one with a public URL is posted to at its listener all the same.
+fn near(url: &str) -> Option<Url> {
     let url = Url::parse(url).ok()?;
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
     let address = host.parse::<std::net::IpAddr>();
-    let near = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    (url.scheme() == "http" && near).then_some(url)
+    let here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    (url.scheme() == "http" && here).then_some(url)
 }
 
-fn local(config: &Config, id: Uuid) -> anyhow::Result<Url> {
-    let listen = reachable(config.server.listen);
+fn local(reading: &Reading, id: Uuid) -> anyhow::Result<Url> {
+    usable(reading, "server.listen")?;
+    let listen = reachable(reading.config.server.listen);
     if listen.port() == 0 {
         bail!("`server.listen` lets the system choose the port; name the URL with --to");
     }
