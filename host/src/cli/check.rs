@@ -3,12 +3,15 @@
 //! Not the judgement (`plugin::Engine::inspect`).
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use crate::app;
 use crate::config::{Config, Flags};
+use crate::plugin::{Engine, EngineConfig};
 
 use super::connect::usable;
 use super::context::Context;
@@ -38,10 +41,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
     let bytes = read(&args.file)?;
     let config = args.config(cx)?;
-    // WIRE(plugin): let inspection = engine.inspect(bytes, &policy(&config)).await;
-    //               print(&serde_json::to_value(&inspection)?, args.output.output, cx)
-    let _ = (bytes, config);
-    bail!("the plugin engine is not part of this build")
+    let engine = Engine::new(&EngineConfig::default(), Arc::clone(&cx.clock))?;
+    let inspection = engine.inspect(bytes, &app::policy(&config, &app::providers())).await;
+    print(&serde_json::to_value(&inspection)?, args.output.output, cx)
 }
 
 impl Args {
@@ -71,7 +73,6 @@ fn read(file: &Path) -> anyhow::Result<Bytes> {
 ///
 /// # Errors
 /// When it will not load: the reason, which is the command's failure.
-#[cfg_attr(not(test), expect(dead_code, reason = "called once the plugin engine is wired"))]
 pub(crate) fn print(inspection: &Value, format: Format, cx: &mut Context) -> anyhow::Result<()> {
     if format == Format::Table {
         let fields = card(inspection, cx.style());

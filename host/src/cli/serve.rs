@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::bail;
 use clap::ValueEnum;
+use serde_json::json;
 
+use crate::app::{self, Host};
 use crate::config::{Config, ConfigError, Environment, Flags};
 use crate::telemetry;
 
 use super::context::Context;
+use super::output::{Format, OutputArgs};
 
 /// `--log-format`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -74,6 +76,8 @@ pub(crate) struct Args {
     plugins: Option<PathBuf>,
     #[command(flatten)]
     log: LogArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 impl Args {
@@ -103,6 +107,36 @@ impl Args {
 pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
     let config = args.load(&cx.env)?;
     telemetry::init(&config.log, cx.colour)?;
-    // WIRE(app): crate::app::serve(config).await
-    bail!("the host is not part of this build")
+    let format = args.output.output;
+    app::serve(&config, |host| {
+        if let Err(error) = tell(host, &config, format, cx) {
+            // Nobody listens on standard output; the host serves all the same.
+            tracing::debug!(%error, "cannot say that the host is ready");
+        }
+    })
+    .await
+}
+
+/// Say that the host serves, and where.
+fn tell(host: &Host, config: &Config, format: Format, cx: &mut Context) -> anyhow::Result<()> {
+    let public = format!("http://{}", host.public);
+    let admin = format!("http://{}", host.admin);
+    if format != Format::Table {
+        let ready = json!({"object": "ready", "public_url": public, "admin_url": admin});
+        return Ok(cx.json(&ready, Format::Jsonl)?);
+    }
+    let mut text = format!("signalbox serves. Webhooks: {public}/webhooks/ID\n");
+    for endpoint in &config.endpoints {
+        text.push_str(&format!("  {}  {}\n", endpoint.provider, endpoint.id));
+    }
+    if config.endpoints.is_empty() {
+        text.push_str("  no endpoint is configured; `signalbox endpoints create` makes one\n");
+    }
+    text.push_str(&format!("Admin API:  {admin}\n"));
+    if let Some((file, token)) = &host.new_token {
+        let (file, token) = (file.display(), token.expose());
+        text.push_str(&format!("Admin token: {token} (shown once; kept in {file})\n"));
+    }
+    cx.bytes(text.as_bytes())?;
+    Ok(())
 }

@@ -40,10 +40,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use wasmtime::{Error, ResourceLimiter, Result};
-
-use crate::domain::plugin::Limits;
 
 /// How often a running guest is interrupted: often enough that the clock's limits are met within
 /// a hundredth of a second, seldom enough to cost nothing that can be measured.
@@ -76,43 +73,6 @@ pub const KEYS_PER_PAGE: usize = 100;
 
 /// Bytes of a table's element.
 const TABLE_ELEMENT: u64 = 8;
-
-/// Limits the operator set for one plugin; what is absent has its default.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "each field is the one of `Limits` with its name")]
-#[serde(default, deny_unknown_fields)]
-pub struct PartialLimits {
-    pub cpu: Option<Duration>,
-    pub wall: Option<Duration>,
-    pub memory: Option<u64>,
-    pub kv_operations: Option<u32>,
-    pub kv_value: Option<u64>,
-    pub kv_writes: Option<u64>,
-    pub kv_quota: Option<u64>,
-    pub log_records: Option<u32>,
-    pub log_bytes: Option<u64>,
-    pub hostcall_bytes: Option<u64>,
-}
-
-impl PartialLimits {
-    /// The limits that hold: the operator's word where there is one, `defaults` elsewhere. The
-    /// operator may raise as well as lower a default; a plugin has no word in it.
-    #[must_use]
-    pub fn over(&self, defaults: &Limits) -> Limits {
-        Limits {
-            cpu: self.cpu.unwrap_or(defaults.cpu),
-            wall: self.wall.unwrap_or(defaults.wall),
-            memory: self.memory.unwrap_or(defaults.memory),
-            kv_operations: self.kv_operations.unwrap_or(defaults.kv_operations),
-            kv_value: self.kv_value.unwrap_or(defaults.kv_value),
-            kv_writes: self.kv_writes.unwrap_or(defaults.kv_writes),
-            kv_quota: self.kv_quota.unwrap_or(defaults.kv_quota),
-            log_records: self.log_records.unwrap_or(defaults.log_records),
-            log_bytes: self.log_bytes.unwrap_or(defaults.log_bytes),
-            hostcall_bytes: self.hostcall_bytes.unwrap_or(defaults.hostcall_bytes),
-        }
-    }
-}
 
 /// The processor time one run has used. Shared by the run, which says when the guest goes on and
 /// stops, and the guest, which looks at its ticks: always the same thread at one time.
@@ -280,14 +240,5 @@ mod tests {
     fn spin(time: Duration) {
         let until = thread_time() + u64::try_from(time.as_nanos()).unwrap();
         while thread_time() < until {}
-    }
-
-    #[test]
-    fn the_operator_raises_and_lowers() {
-        let partial =
-            PartialLimits { memory: Some(1), log_records: Some(9_999), ..Default::default() };
-        let limits = partial.over(&Limits::default());
-        assert_eq!((limits.memory, limits.log_records), (1, 9_999));
-        assert_eq!(limits.cpu, Limits::default().cpu);
     }
 }

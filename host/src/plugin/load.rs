@@ -17,7 +17,7 @@ use super::error::LoadError;
 use super::guest::{Guest, Role};
 use super::imports;
 use super::imports::wasi::Surroundings;
-use super::limits::{DESCRIBE_BYTES, DESCRIBE_CPU, DESCRIBE_WALL, PartialLimits};
+use super::limits::{DESCRIBE_BYTES, DESCRIBE_CPU, DESCRIBE_WALL};
 use super::logbook::LogBook;
 use super::run::{Bounds, run};
 use super::{manifest, sniff};
@@ -35,8 +35,8 @@ const TRACK: &str = "0.1.";
 pub struct PluginSettings {
     /// Shown to the plugin by `config`.
     pub settings: BTreeMap<String, String>,
-    /// Limits other than the defaults.
-    pub limits: PartialLimits,
+    /// What one delivery may use. A plugin has no word in it.
+    pub limits: Limits,
     /// What it may ask for.
     pub grants: Vec<CapabilityRequest>,
 }
@@ -51,6 +51,15 @@ pub struct Policy {
     /// Names of the providers this host knows; empty when that is not known. A subscription to
     /// another one is a warning.
     pub providers: Vec<String>,
+}
+
+impl Policy {
+    /// What holds for one plugin.
+    fn of(&self, plugin: &PluginName) -> PluginSettings {
+        let default =
+            || PluginSettings { limits: self.limits.clone(), ..PluginSettings::default() };
+        self.plugins.get(plugin).cloned().unwrap_or_else(default)
+    }
 }
 
 /// A component that compiled.
@@ -102,8 +111,8 @@ impl Engine {
             let requests = manifest.requests;
             return Err(LoadError::NotGranted { plugin: manifest.name, requests });
         }
-        let own = policy.plugins.get(&manifest.name).cloned().unwrap_or_default();
-        let limits = own.limits.over(defaults);
+        let own = policy.of(&manifest.name);
+        let limits = own.limits;
         let (pre, pooled) = if prepared.pooled && limits.memory > POOLED_MEMORY {
             (self.beside_pool(&prepared)?, false)
         } else {

@@ -59,6 +59,12 @@ impl GuestThreads {
         self.handle.spawn(future)
     }
 
+    /// For spawning into a set.
+    #[must_use]
+    pub const fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
     /// Run `work`, which may keep its thread for seconds, on a thread as nice as a guest's.
     pub fn spawn_blocking<T: Send + 'static>(
         &self,

@@ -1,9 +1,9 @@
 //! `signalbox trigger`: signs realistic events and posts them to an endpoint, as Stripe would.
 
 mod change;
-mod fixtures;
-mod fresh;
-mod sign;
+pub(super) mod fixtures;
+pub(super) mod fresh;
+pub(super) mod sign;
 mod target;
 
 use anyhow::anyhow;

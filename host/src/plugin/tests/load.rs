@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 use crate::plugin::PluginSettings;
 use crate::plugin::error::{ManifestError, Step};
-use crate::plugin::limits::{MAX_COMPONENT, PartialLimits};
+use crate::plugin::limits::MAX_COMPONENT;
 
 const KINDS: &[&str] = &["charge.succeeded"];
 
@@ -189,7 +189,7 @@ async fn oddities_are_warnings() {
 #[tokio::test]
 async fn the_operators_settings_hold() {
     let own = PluginSettings {
-        limits: PartialLimits { memory: Some(1 << 30), ..PartialLimits::default() },
+        limits: Limits { memory: 1 << 30, ..Limits::default() },
         settings: [("channel".to_owned(), "#money".to_owned())].into(),
         grants: Vec::new(),
     };

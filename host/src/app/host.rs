@@ -1,0 +1,214 @@
+//! A host: every part, wired and running.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::dispatch::{DispatchDeps, DispatchHandle, Dispatcher};
+use crate::domain::clock::{Clock, SystemClock};
+use crate::domain::endpoint::Secret;
+use crate::http::Metrics;
+use crate::http::admin::{AdminConfig, AdminDeps, AdminServer};
+use crate::http::webhook::{WebhookDeps, WebhookServer};
+use crate::ingest::Ingest;
+use crate::ingest::endpoints::Endpoints;
+use crate::plugin::{Engine, Routes};
+use crate::registry::{Registry, RegistryDeps};
+use crate::retention::Retention;
+use crate::store::Store;
+use crate::store::sled::SledStore;
+
+use super::{token, wiring};
+
+/// A running part and the switch that stops it.
+#[derive(Debug)]
+struct Part {
+    name: &'static str,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Part {
+    /// Start `run`. `ended` is cancelled when it ends, by a panic too.
+    fn start<F>(
+        name: &'static str,
+        ended: &CancellationToken,
+        run: impl FnOnce(CancellationToken) -> F,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = CancellationToken::new();
+        let run = run(stop.clone());
+        let ended = ended.clone().drop_guard();
+        let task = tokio::spawn(async move {
+            let _ended = ended;
+            run.await;
+        });
+        Self { name, stop, task }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(part = self.name, %error, "ended badly");
+        }
+    }
+}
+
+/// A running host.
+#[derive(Debug)]
+pub struct Host {
+    /// Where providers post to.
+    pub public: SocketAddr,
+    /// Where the admin API answers.
+    pub admin: SocketAddr,
+    /// The admin token and the file it is kept in, when it was made at this start.
+    pub new_token: Option<(PathBuf, Secret)>,
+    /// What the dispatcher does.
+    pub dispatch: DispatchHandle,
+    store: Arc<dyn Store>,
+    /// In the order in which they stop.
+    parts: Vec<Part>,
+    /// Cancelled when the first of them ends.
+    ended: CancellationToken,
+}
+
+impl Host {
+    /// Start every part. When this returns, webhooks are accepted and handled.
+    ///
+    /// # Errors
+    /// With the cause and the remedy, when a part cannot start; nothing is left running.
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let data = &config.store.path;
+        std::fs::create_dir_all(data)
+            .with_context(|| format!("cannot make the data directory {}", data.display()))?;
+
+        let settings = wiring::store(config);
+        let store: Arc<dyn Store> =
+            tokio::task::spawn_blocking(move || SledStore::open(&settings)).await??;
+
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let engine = Engine::new(&wiring::engine(config, processors), Arc::clone(&clock))?;
+        let routes = Routes::default();
+        let providers = wiring::providers();
+        let registry = RegistryDeps { engine: engine.clone(), routes: routes.clone() };
+        let (mut registry, _) = Registry::new(registry, wiring::registry(config, &providers));
+        registry.load_all().await?;
+
+        let now = clock.now();
+        let declared = config.endpoints.iter().map(|e| e.to_endpoint(now)).collect();
+        let endpoints =
+            Endpoints::load(Arc::clone(&store), providers.clone(), Arc::clone(&clock), declared)
+                .await?;
+
+        let file = config.store.admin_token_file();
+        let (token, is_new) = match &config.server.admin_token {
+            Some(token) => (token.clone(), false),
+            None => token::load_or_create(&file)?,
+        };
+        let metrics = Metrics::new();
+        let deps = AdminDeps {
+            store: Arc::clone(&store),
+            routes: routes.clone(),
+            endpoints: endpoints.clone(),
+            providers: providers.clone(),
+            clock: Arc::clone(&clock),
+            metrics: metrics.clone(),
+        };
+        let settings = AdminConfig {
+            public_url: config.server.public_url.clone(),
+            ..AdminConfig::new(config.server.admin_listen, token.clone())
+        };
+        let (admin, admin_handle) = AdminServer::new(deps, settings)
+            .await
+            .with_context(|| cannot_listen("admin_listen", config.server.admin_listen))?;
+
+        let deps = WebhookDeps {
+            endpoints,
+            providers,
+            ingest: Ingest::new(Arc::clone(&store), routes.clone(), Arc::clone(&clock)),
+            clock: Arc::clone(&clock),
+            metrics,
+        };
+        let (webhook, webhook_handle) = WebhookServer::new(deps, wiring::webhook(config))
+            .await
+            .with_context(|| cannot_listen("listen", config.server.listen))?;
+
+        let deps =
+            DispatchDeps { store: Arc::clone(&store), routes, engine, clock: Arc::clone(&clock) };
+        let (dispatcher, dispatch) = Dispatcher::new(deps, wiring::dispatch(config));
+        let retention = Retention::new(Arc::clone(&store), clock, wiring::retention(config));
+
+        let ended = CancellationToken::new();
+        let mut parts = vec![
+            Part::start("retention", &ended, |stop| retention.run(stop)),
+            Part::start("registry", &ended, |stop| registry.run(stop)),
+            Part::start("admin listener", &ended, |stop| admin.run(stop)),
+            Part::start("dispatch", &ended, |stop| dispatcher.run(stop)),
+            Part::start("public listener", &ended, |stop| webhook.run(stop)),
+        ];
+        parts.reverse();
+        Ok(Self {
+            public: webhook_handle.local_addr,
+            admin: admin_handle.local_addr,
+            new_token: is_new.then_some((file, token)),
+            dispatch,
+            store,
+            parts,
+            ended,
+        })
+    }
+
+    /// Run until `stop` resolves, then stop in good order.
+    ///
+    /// # Errors
+    /// When the store or a part fails. After a failed store nothing is finished: the process must
+    /// end, and the next start finds what was acknowledged.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        tokio::select! {
+            () = stop => {}
+            reason = self.store.failed() => bail!("the store failed: {reason}"),
+            () = self.ended.cancelled() => {}
+        }
+        let broken = self.parts.iter().find(|part| part.task.is_finished()).map(|part| part.name);
+        for part in self.parts {
+            part.stop().await;
+        }
+        self.store.close().await?;
+        match broken {
+            Some(name) => bail!("the {name} ended by itself; the log says why"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn cannot_listen(key: &str, address: SocketAddr) -> String {
+    format!("cannot listen on {address}; free the port or set another (server.{key})")
+}
+
+/// Run a host until SIGINT or SIGTERM. `ready` is told once it serves.
+///
+/// # Errors
+/// As [`Host::start`] and [`Host::run_until`].
+pub async fn serve(config: &Config, ready: impl FnOnce(&Host)) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let host = Host::start(config).await?;
+    ready(&host);
+    host.run_until(async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
+    .await
+}

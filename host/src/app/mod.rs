@@ -1,0 +1,18 @@
+//! All wiring: which parts there are, in which order they start and stop.
+//!
+//! Not what any part does, and not the command line. A reader who wants to know what a running
+//! host consists of reads [`Host::start`].
+//!
+//! # Order
+//!
+//! Start: store, engine, plugins, endpoints, admin listener, dispatch, retention, and the public
+//! listener last: what is accepted can be handled at once. Stop: the public listener first, which
+//! finishes the requests it has begun; then dispatch, which finishes the deliveries it has begun;
+//! then the rest; the store last.
+
+mod host;
+mod token;
+mod wiring;
+
+pub use host::{Host, serve};
+pub(crate) use wiring::{policy, providers};

@@ -1,0 +1,109 @@
+//! The configuration as each part wants it.
+//!
+//! Pure: nothing is opened or started here.
+
+use std::sync::Arc;
+
+use crate::config::{Config, ServerLimits};
+use crate::dispatch::DispatchConfig;
+use crate::http::ConnectionLimits;
+use crate::http::webhook::WebhookConfig;
+use crate::plugin::{EngineConfig, PluginSettings, Policy};
+use crate::provider::Providers;
+use crate::provider::stripe::StripeProvider;
+use crate::registry::{RegistryConfig, Timing};
+use crate::retention::RetentionConfig;
+use crate::store::RetentionPolicy;
+use crate::store::sled::SledConfig;
+
+/// The store's own directory within the data directory: it refuses to share one.
+const STORE: &str = "store";
+/// Compiled components, within the data directory.
+const COMPILED: &str = "compiled";
+
+/// How often retention looks for something to let go of.
+const RETENTION_INTERVAL: std::time::Duration = std::time::Duration::from_secs(60);
+
+pub(super) fn store(config: &Config) -> SledConfig {
+    SledConfig { cache_bytes: config.store.cache, ..SledConfig::new(config.store.path.join(STORE)) }
+}
+
+pub(super) fn engine(config: &Config, processors: usize) -> EngineConfig {
+    EngineConfig {
+        cache_dir: Some(config.store.path.join(COMPILED)),
+        guest_threads: processors,
+        // Every delivery that may run has its place: no delivery waits for another's.
+        pool: u32::try_from(config.dispatch.concurrency).unwrap_or(u32::MAX),
+    }
+}
+
+/// All providers of this build.
+pub(crate) fn providers() -> Providers {
+    Providers::new(vec![Arc::new(StripeProvider::default())])
+}
+
+/// What the operator says of plugins.
+pub(crate) fn policy(config: &Config, providers: &Providers) -> Policy {
+    let plugins = config.plugin.iter().map(|(name, own)| {
+        let settings = PluginSettings {
+            settings: own.settings.clone(),
+            limits: own.limits.clone(),
+            grants: own.grants.clone(),
+        };
+        (name.clone(), settings)
+    });
+    Policy {
+        plugins: plugins.collect(),
+        limits: config.plugins.limits.clone(),
+        providers: providers.names().map(str::to_owned).collect(),
+    }
+}
+
+pub(super) fn registry(config: &Config, providers: &Providers) -> RegistryConfig {
+    RegistryConfig {
+        dir: config.plugins.dir.clone(),
+        policy: policy(config, providers),
+        timing: Timing::default(),
+    }
+}
+
+pub(super) fn dispatch(config: &Config) -> DispatchConfig {
+    DispatchConfig {
+        concurrency: config.dispatch.concurrency,
+        backoff: config.dispatch.backoff.clone(),
+        ..DispatchConfig::default()
+    }
+}
+
+pub(super) fn retention(config: &Config) -> RetentionConfig {
+    let retention = &config.store.retention;
+    RetentionConfig {
+        policy: RetentionPolicy {
+            age: retention.age,
+            bytes: retention.bytes,
+            dedupe_age: retention.dedupe_age,
+        },
+        interval: RETENTION_INTERVAL,
+    }
+}
+
+pub(super) fn webhook(config: &Config) -> WebhookConfig {
+    let limits = &config.server.limits;
+    WebhookConfig {
+        connections: connections(limits),
+        body_bytes: usize::try_from(limits.body).unwrap_or(usize::MAX),
+        body: limits.body_timeout,
+        in_flight: limits.in_flight,
+        ..WebhookConfig::new(config.server.listen)
+    }
+}
+
+pub(super) fn connections(limits: &ServerLimits) -> ConnectionLimits {
+    ConnectionLimits {
+        connections: limits.connections,
+        head: limits.header_timeout,
+        head_bytes: usize::try_from(limits.headers).unwrap_or(usize::MAX),
+        write: limits.write_timeout,
+        drain: limits.shutdown_timeout,
+    }
+}

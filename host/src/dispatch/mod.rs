@@ -1,0 +1,255 @@
+//! From pending to settled: claims due deliveries, runs their guests, commits what they did.
+//!
+//! Not the guest (`plugin`) and not the queue (`store`): this part decides only when something
+//! runs and, in [`settle`], what an attempt's end means for its delivery.
+
+mod attempt;
+mod settle;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{RwLock, broadcast};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::backoff::Backoff;
+use crate::domain::clock::Clock;
+use crate::domain::delivery::{Attempt, DeliveryId, Status};
+use crate::domain::event::StoredEvent;
+use crate::domain::plugin::{CodeDigest, PluginName};
+use crate::plugin::{Engine, Routes};
+use crate::store::{ClaimRequest, ClaimedDelivery, Store};
+
+use attempt::Runner;
+use settle::Rules;
+
+/// What the dispatcher works with.
+#[derive(Clone, Debug)]
+pub struct DispatchDeps {
+    /// Where deliveries wait.
+    pub store: Arc<dyn Store>,
+    /// Which code handles them.
+    pub routes: Routes,
+    /// Where guests run.
+    pub engine: Engine,
+    /// The present moment.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How the dispatcher behaves.
+#[derive(Clone, Debug)]
+pub struct DispatchConfig {
+    /// Most deliveries that run at once. Default 64: guests that compute share their threads by
+    /// yielding, so more only adds memory (each may hold its whole memory limit).
+    pub concurrency: usize,
+    /// When failed deliveries are attempted again.
+    pub backoff: Backoff,
+    /// Wait after a fault of the host's own before the same delivery is tried again. Default 1 s.
+    pub fault_wait: Duration,
+    /// How long a stop waits for running deliveries. Default 10 s: twice the default wall limit.
+    /// What has not ended by then is attempted again at the next start.
+    pub drain: Duration,
+}
+
+impl Default for DispatchConfig {
+    fn default() -> Self {
+        Self {
+            concurrency: 64,
+            backoff: Backoff::default(),
+            fault_wait: Duration::from_secs(1),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// An attempt that was committed.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Of which delivery.
+    pub delivery: DeliveryId,
+    /// Its event.
+    pub event: Arc<StoredEvent>,
+    /// Where it left the delivery.
+    pub status: Status,
+    /// Its story.
+    pub attempt: Attempt,
+}
+
+/// Attempts a slow listener may fall behind before it misses some. They are for watching: the
+/// store has them all.
+const ENDED_BACKLOG: usize = 1_024;
+
+/// Shows from outside what the dispatcher does.
+#[derive(Clone, Debug)]
+pub struct DispatchHandle {
+    running: Arc<AtomicUsize>,
+    ended: broadcast::Sender<Arc<Ended>>,
+}
+
+impl DispatchHandle {
+    /// Deliveries that run now.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// Every attempt from now on, as it is committed. A listener that falls behind misses some.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Ended>> {
+        self.ended.subscribe()
+    }
+}
+
+/// The part that claims, runs and settles.
+pub struct Dispatcher {
+    deps: DispatchDeps,
+    config: DispatchConfig,
+    handle: DispatchHandle,
+    tasks: JoinSet<()>,
+    claims: HashMap<Id, (ClaimedDelivery, CodeDigest)>,
+    runner: Arc<Runner>,
+    gates: HashMap<PluginName, Arc<RwLock<()>>>,
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher").field("running", &self.claims.len()).finish_non_exhaustive()
+    }
+}
+
+impl Dispatcher {
+    /// A dispatcher that does nothing yet.
+    #[must_use]
+    pub fn new(deps: DispatchDeps, config: DispatchConfig) -> (Self, DispatchHandle) {
+        let handle = DispatchHandle {
+            running: Arc::default(),
+            ended: broadcast::Sender::new(ENDED_BACKLOG),
+        };
+        let runner = Arc::new(Runner {
+            store: Arc::clone(&deps.store),
+            clock: Arc::clone(&deps.clock),
+            ended: handle.ended.clone(),
+            rules: Rules { backoff: config.backoff.clone(), fault_wait: config.fault_wait },
+        });
+        let dispatcher = Self {
+            deps,
+            config,
+            handle: handle.clone(),
+            tasks: JoinSet::new(),
+            claims: HashMap::new(),
+            runner,
+            gates: HashMap::new(),
+        };
+        (dispatcher, handle)
+    }
+
+    /// Work until `shutdown`, then wait for what runs, at most `drain` long.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut generation = self.deps.routes.subscribe();
+        let store = Arc::clone(&self.deps.store);
+        while !shutdown.is_cancelled() {
+            let room = self.config.concurrency.saturating_sub(self.claims.len());
+            let mut next_due = None;
+            if room > 0 {
+                generation.mark_unchanged();
+                match self.claim(room).await {
+                    Ok((claimed, due)) => {
+                        next_due = due;
+                        // A full claim may have left more behind.
+                        if claimed == room {
+                            self.reap();
+                            continue;
+                        }
+                    }
+                    Err(wait) => next_due = Some(wait),
+                }
+            }
+            let timer = async {
+                match next_due {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
+                () = store.work(), if room > 0 => {}
+                _ = generation.changed(), if room > 0 => {}
+                () = timer => {}
+            }
+            self.reap();
+        }
+        self.drain().await;
+    }
+
+    /// Claim up to `room` deliveries and start them. Answers how many, and how long until the next
+    /// falls due; after a store error, how long to wait before asking again.
+    async fn claim(&mut self, room: usize) -> Result<(usize, Option<Duration>), Duration> {
+        let table = self.deps.routes.current();
+        let plugins = table.runnable().iter().map(|name| (name.clone(), room)).collect();
+        let now = self.deps.clock.now();
+        let request = ClaimRequest { plugins, limit: room, now };
+        let claim = match self.deps.store.claim(request).await {
+            Ok(claim) => claim,
+            Err(error) => {
+                tracing::error!(%error, "cannot claim deliveries");
+                return Err(self.config.fault_wait);
+            }
+        };
+        let count = claim.deliveries.len();
+        for claimed in claim.deliveries {
+            let Some(loaded) = table.get(&claimed.id.plugin).cloned() else {
+                // `runnable` and `get` are of one table: only a broken store answers otherwise.
+                tracing::error!(delivery = %claimed.id, "claimed a delivery nobody asked for");
+                continue;
+            };
+            let gate = Arc::clone(self.gates.entry(claimed.id.plugin.clone()).or_default());
+            let runner = Arc::clone(&self.runner);
+            let (task, digest) = (claimed.clone(), loaded.digest());
+            let run = async move { runner.run(task, &loaded, &gate).await };
+            let started = self.tasks.spawn_on(run, self.deps.engine.guests().handle());
+            self.claims.insert(started.id(), (claimed, digest));
+        }
+        self.handle.running.store(self.claims.len(), Ordering::Relaxed);
+        Ok((count, claim.next_due.map(|due| due.since(now))))
+    }
+
+    /// Take note of every task that has ended.
+    fn reap(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            self.ended(ended);
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let (id, panic) = match ended {
+            Ok((id, ())) => (id, None),
+            Err(error) => (error.id(), Some(error)),
+        };
+        let claimed = self.claims.remove(&id);
+        self.handle.running.store(self.claims.len(), Ordering::Relaxed);
+        if let (Some((claimed, digest)), Some(panic)) = (claimed, panic) {
+            tracing::error!(delivery = %claimed.id, error = %panic, "the host failed in a delivery");
+            let runner = Arc::clone(&self.runner);
+            // One of `tasks`, so that a stop waits for it too.
+            self.tasks.spawn(async move { runner.release(claimed, digest).await });
+        }
+    }
+
+    async fn drain(mut self) {
+        let bound = self.config.drain;
+        let ended = async {
+            while let Some(ended) = self.tasks.join_next_with_id().await {
+                self.ended(ended);
+            }
+        };
+        if tokio::time::timeout(bound, ended).await.is_err() {
+            let left = self.claims.len();
+            tracing::warn!(left, "stopped with deliveries running; the next start runs them again");
+        }
+    }
+}

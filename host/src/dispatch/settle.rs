@@ -1,0 +1,99 @@
+//! What the end of an attempt means: the one place where an [`Execution`] becomes a
+//! [`Settlement`].
+//!
+//! No I/O. Only what the handler decided or could not do spends an attempt; a fault of the host
+//! never does.
+
+use std::time::Duration;
+
+use crate::domain::backoff::{Backoff, Next};
+use crate::domain::clock::Timestamp;
+use crate::domain::delivery::{Attempt, Logs, Outcome, Usage};
+use crate::domain::plugin::CodeDigest;
+use crate::plugin::Execution;
+use crate::store::{ClaimedDelivery, Settlement, Verdict};
+
+/// When what failed is tried again.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    /// For attempts that count.
+    pub(super) backoff: Backoff,
+    /// For faults of the host.
+    pub(super) fault_wait: Duration,
+}
+
+impl Rules {
+    /// The settlement of `execution`, which ended at `now`.
+    pub(super) fn settlement(
+        &self,
+        claimed: &ClaimedDelivery,
+        execution: Execution,
+        now: Timestamp,
+    ) -> Settlement {
+        let mut reason = execution.reason;
+        let verdict = match execution.outcome {
+            Outcome::Ok => Verdict::Done,
+            Outcome::Reject => Verdict::Dead,
+            Outcome::HostFault | Outcome::Saturated => Verdict::Release(now.plus(self.fault_wait)),
+            Outcome::Retry | Outcome::Crashed | Outcome::OutOfTime | Outcome::OutOfMemory => {
+                let accepted = claimed.event.received_at;
+                let wish = execution.retry_after;
+                let seed = claimed.id.seed();
+                match self.backoff.next(claimed.attempt, accepted, now, wish, seed) {
+                    Next::At(at) => Verdict::RetryAt(at),
+                    Next::Spent => {
+                        reason = format!("{reason} (attempt {} was the last)", claimed.attempt);
+                        Verdict::Dead
+                    }
+                    Next::TooOld => {
+                        reason = format!("{reason} (too old for another attempt)");
+                        Verdict::Dead
+                    }
+                }
+            }
+        };
+        // A failed attempt wrote nothing: what it meant to write ends here.
+        let writes = if verdict == Verdict::Done { execution.writes } else { Vec::new() };
+        Settlement {
+            id: claimed.id.clone(),
+            lease: claimed.lease,
+            verdict,
+            attempt: Attempt {
+                number: claimed.attempt,
+                started_at: execution.started_at,
+                digest: execution.digest,
+                outcome: execution.outcome,
+                reason,
+                usage: execution.usage,
+                logs: execution.logs,
+            },
+            reads: execution.reads,
+            writes,
+        }
+    }
+
+    /// The settlement of a run that the host broke off: as if it had not been.
+    pub(super) fn broken_off(
+        &self,
+        claimed: &ClaimedDelivery,
+        digest: CodeDigest,
+        now: Timestamp,
+    ) -> Settlement {
+        Settlement {
+            id: claimed.id.clone(),
+            lease: claimed.lease,
+            verdict: Verdict::Release(now.plus(self.fault_wait)),
+            attempt: Attempt {
+                number: claimed.attempt,
+                started_at: now,
+                digest,
+                outcome: Outcome::HostFault,
+                reason: "the host broke off the run".to_owned(),
+                usage: Usage::default(),
+                logs: Logs::default(),
+            },
+            reads: Vec::new(),
+            writes: Vec::new(),
+        }
+    }
+}
