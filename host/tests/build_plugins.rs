@@ -14,15 +14,22 @@ use signalbox::cli::build::{
 use wit_component::DecodedWasm;
 
 #[derive(Default)]
-struct Heard(Vec<String>);
+struct Heard {
+    steps: Vec<String>,
+    warnings: Vec<String>,
+}
 
 impl Progress for Heard {
     fn step(&mut self, what: &str) {
         eprintln!("{what}");
-        self.0.push(what.to_owned());
+        self.steps.push(what.to_owned());
     }
 
-    fn detail(&mut self, _: &str) {}
+    fn detail(&mut self, line: &str) {
+        if line.starts_with("warning") {
+            self.warnings.push(line.to_owned());
+        }
+    }
 }
 
 /// What the command line reads from its own surroundings.
@@ -83,10 +90,17 @@ fn the_examples_become_components() {
         let here = repository().to_str().unwrap();
         assert!(!text.contains(here), "{} tells where it was built", component.package);
     }
-    assert!(heard.0.iter().any(|step| step.starts_with("compiling charge-succeeded")));
+    assert!(heard.steps.iter().any(|step| step.starts_with("compiling charge-succeeded")));
+
+    assert!(heard.warnings.is_empty(), "{:?}", heard.warnings);
 
     let again = build(&options, &mut heard).unwrap();
     assert!(again.components.iter().all(|component| !component.changed), "the same bytes");
+
+    let one = BuildOptions { project: options.project.join("charge-succeeded"), ..options };
+    let names: Vec<String> =
+        build(&one, &mut heard).unwrap().components.into_iter().map(|c| c.package).collect();
+    assert_eq!(names, ["charge-succeeded"], "a member's directory is that member alone");
 }
 
 /// A package of one file that depends on the SDK.
@@ -110,18 +124,19 @@ fn what_does_not_compile_is_told_in_cargos_words() {
     // Kept between runs: what it depends on is compiled once.
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("trial");
     project(&directory, "pub fn f() -> u8 { \"no number\" }\n");
-    let mut options = options(&directory, &directory.join("out"));
+    let out = tempfile::tempdir().unwrap();
+    let mut options = options(&directory, &out.path().join("plugins"));
     options.locked = false;
     let error = build(&options, &mut Heard::default()).unwrap_err();
     assert!(matches!(error, BuildError::Compile { .. }), "{error}");
     let text = error.to_string();
     assert!(text.contains("E0308") && text.contains("src/lib.rs:1"), "{text}");
-    assert!(!directory.join("out").exists(), "nothing is written");
 
     project(&directory, "pub fn f() -> u8 { 1 }\n");
     let error = build(&options, &mut Heard::default()).unwrap_err();
     let no_handler = matches!(error, BuildError::Encode { source: EncodeError::NoHandler, .. });
     assert!(no_handler, "{error:?}");
+    assert!(!out.path().join("plugins").exists(), "nothing is written");
 }
 
 #[test]

@@ -22,8 +22,8 @@ use project::Project;
 /// What to build, and where.
 #[derive(Clone, Debug)]
 pub struct BuildOptions {
-    /// Directory of a package or a workspace. Of a workspace every member that is a plugin is
-    /// built: a library with crate type `cdylib`.
+    /// Directory of a package, which is built alone, or of a workspace, of which every default
+    /// member that is a plugin is built: a library with crate type `cdylib`.
     pub project: PathBuf,
     /// Where the components go, created when absent. Default: `plugins` in the project's target
     /// directory.
@@ -109,7 +109,7 @@ pub enum BuildError {
         output: String,
     },
     /// A program could not be started or followed.
-    #[error("cannot run `{program}`: {source}")]
+    #[error("cannot run `{program}`")]
     Run {
         /// Its name.
         program: String,
@@ -133,7 +133,7 @@ pub enum BuildError {
         source: EncodeError,
     },
     /// A file could not be read or written.
-    #[error("cannot {what} {}: {source}", path.display())]
+    #[error("cannot {what} {}", path.display())]
     File {
         /// `read`, `write` or `create`.
         what: &'static str,
@@ -150,8 +150,7 @@ pub enum BuildError {
 /// exception: the place of a path dependency outside the workspace goes into the order of functions.)
 ///
 /// # Errors
-/// [`BuildError`], before anything is written for a project that does not compile. Components
-/// made before one that fails stay.
+/// [`BuildError`]. Nothing is written unless every plugin of the project became a component.
 pub fn build(options: &BuildOptions, progress: &mut dyn Progress) -> Result<Built, BuildError> {
     if !options.project.join("Cargo.toml").is_file() {
         return Err(BuildError::NoProject(options.project.clone()));
@@ -161,13 +160,18 @@ pub fn build(options: &BuildOptions, progress: &mut dyn Progress) -> Result<Buil
     let toolchain = toolchain::find(&tools, &options.environment, &options.project, progress)?;
     progress.step(&format!("compiling {} with {}", project.names().join(", "), toolchain.origin()));
     let modules = project.compile(&tools, &toolchain, options, progress)?;
-    let out = options.out.clone().unwrap_or_else(|| project.target.join("plugins"));
-    fs::create_dir_all(&out).map_err(file("create", &out))?;
-    let mut components = Vec::with_capacity(modules.len());
+    let mut encoded = Vec::with_capacity(modules.len());
     for (package, module) in modules {
         let bytes = fs::read(&module).map_err(file("read", &module))?;
-        let component = encode(&bytes)
-            .map_err(|source| BuildError::Encode { package: package.clone(), source })?;
+        match encode(&bytes) {
+            Ok(component) => encoded.push((package, component)),
+            Err(source) => return Err(BuildError::Encode { package, source }),
+        }
+    }
+    let out = options.out.clone().unwrap_or_else(|| project.target.join("plugins"));
+    fs::create_dir_all(&out).map_err(file("create", &out))?;
+    let mut components = Vec::with_capacity(encoded.len());
+    for (package, component) in encoded {
         let path = out.join(format!("{package}.wasm"));
         let changed = put(&path, &component).map_err(file("write", &path))?;
         let size = component.len() as u64;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::process::{Tools, run};
 use super::toolchain::{TARGET, Toolchain};
-use super::{BuildError, BuildOptions, Progress};
+use super::{BuildError, BuildOptions, Progress, file};
 
 /// The plugins of a cargo project.
 pub(super) struct Project {
@@ -71,10 +71,18 @@ impl Project {
             plugins: BTreeMap::new(),
             elsewhere: BTreeMap::new(),
         };
+        // In a member's directory cargo still speaks of the whole workspace.
+        let here = options.project.join("Cargo.toml").canonicalize();
+        let here = here.map_err(file("read", &options.project))?;
+        let own = metadata.packages.iter().find(|package| package.manifest_path == here);
+        let wanted = match own {
+            Some(package) => vec![package.id.clone()],
+            None => metadata.workspace_default_members,
+        };
         for package in metadata.packages {
             let plugin =
                 package.targets.iter().any(|t| t.crate_types.iter().any(|c| c == "cdylib"));
-            if plugin && metadata.workspace_default_members.contains(&package.id) {
+            if plugin && wanted.contains(&package.id) {
                 project.plugins.insert(package.name, package.id);
             } else if let (None, Some(directory)) =
                 (&package.source, package.manifest_path.parent())

@@ -70,14 +70,6 @@ pub enum ToolchainError {
         /// What rustup said.
         output: String,
     },
-    /// A program could not be followed, or its script not be kept.
-    #[error("cannot run `{program}`: {source}")]
-    Run {
-        /// Its name.
-        program: &'static str,
-        /// Why.
-        source: std::io::Error,
-    },
 }
 
 /// A compiler that has the target.
