@@ -13,7 +13,7 @@ use super::settings::{
     Config, Dispatch, EndpointSettings, Log, PluginSettings, Plugins, Retention, Server,
     ServerLimits, StoreSettings, StripeAccount, Validation,
 };
-use super::value::{Bound, Referred, Size, Value as _, WebUrl};
+use super::value::{Bound, Referred, Signing, Size, Value as _, WebUrl};
 
 /// Providers whose rules this version knows.
 const PROVIDERS: [&str; 1] = ["stripe"];
@@ -155,7 +155,7 @@ fn endpoints(tables: Vec<Table<'_>>) -> Vec<EndpointSettings> {
             }
             Err(format!("one of the providers this version knows: `{}`", PROVIDERS.join("`, `")))
         });
-        let secrets = table.list::<Referred>("secrets");
+        let secrets = table.list::<Signing>("secrets");
         let validation = table.value("validation", Validation::default());
         let tolerance = table.value("tolerance", Endpoint::DEFAULT_TOLERANCE);
         let description = table.optional("description");
@@ -167,7 +167,7 @@ fn endpoints(tables: Vec<Table<'_>>) -> Vec<EndpointSettings> {
                     origin: table.origin_of("id"),
                 });
             }
-            let secrets = secrets.into_iter().map(|referred| referred.secret).collect();
+            let secrets = secrets.into_iter().map(Signing::into_secret).collect();
             endpoints.push(EndpointSettings {
                 id,
                 provider,

@@ -190,7 +190,8 @@ pub struct EndpointSettings {
     pub id: EndpointId,
     /// Whose rules prove its requests.
     pub provider: String,
-    /// Any of these may prove a request. At least one.
+    /// Any of these may prove a request. At least one; each with an end (`not_after`) if it is
+    /// being rolled.
     pub secrets: Vec<Secret>,
     /// How requests are proved.
     pub validation: Validation,

@@ -258,9 +258,9 @@ fn every_mistake_names_key_value_wish_and_place() {
 fn mistakes_of_endpoints() {
     let table = [
         (ENDPOINT.to_owned(), "signalbox.toml:5: `endpoint[0].secrets[0]`: the environment variable `STRIPE_WEBHOOK_SECRET` is not set; set it, or refer to a file (`file:PATH`)"),
-        ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"".to_owned(), "signalbox.toml:1: `endpoint[0].secrets` is missing; expected a list, each entry a secret: `env:NAME`, `file:PATH` or the secret itself"),
+        ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"".to_owned(), "signalbox.toml:1: `endpoint[0].secrets` is missing; expected a list, each entry a secret: `env:NAME`, `file:PATH`, the secret itself, or `{ secret = ..., not_after = 2027-01-31T00:00:00Z }`"),
         ("[[endpoint]]\nsecrets = [\"s\"]".to_owned(), "signalbox.toml:1: `endpoint[0].id` is missing; expected a UUID such as `6f2c6d8e-3c1f-4a43-9d0e-0c5b3f1a7e11`"),
-        ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = \"hush\"".to_owned(), "signalbox.toml:3: `endpoint[0].secrets` is not a list; expected a list, each entry a secret: `env:NAME`, `file:PATH` or the secret itself"),
+        ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = \"hush\"".to_owned(), "signalbox.toml:3: `endpoint[0].secrets` is not a list; expected a list, each entry a secret: `env:NAME`, `file:PATH`, the secret itself, or `{ secret = ..., not_after = 2027-01-31T00:00:00Z }`"),
         ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\" \"]".to_owned(), "signalbox.toml:3: `endpoint[0].secrets[0]`: literal: the secret is blank"),
         ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\"s\"]\nvalidation = \"none\"".to_owned(), "signalbox.toml:4: `endpoint[0].validation` is `none`; expected `verify_signature`, the one method this version has"),
         ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\"s\"]\nprovider = \"paddle\"".to_owned(), "signalbox.toml:4: `endpoint[0].provider` is `paddle`; expected one of the providers this version knows: `stripe`"),
@@ -336,6 +336,40 @@ fn secrets_are_never_shown() {
     let listed = config.entries.iter().find(|e| e.key == "endpoint[0].secrets[1]").unwrap();
     let fingerprint = &config.endpoints[0].secrets[1].id().0;
     assert_eq!(listed.value, Some(format!("env:S (fingerprint {fingerprint})")));
+}
+
+#[test]
+fn a_secret_that_is_rolled_has_an_end() {
+    let with = |entry: &str| {
+        format!(
+            "[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\"new\", {entry}]\n"
+        )
+    };
+    for end in ["2027-01-15T08:00:00Z", "\"2027-01-15T08:00:00Z\""] {
+        let text = with(&format!("{{ secret = \"old\", not_after = {end} }}"));
+        let config = Dir::with(&text).load([]).unwrap();
+        let secrets = &config.endpoints[0].secrets;
+        assert_eq!(secrets[0].not_after, None);
+        assert_eq!(secrets[1].not_after, Some(Timestamp::from_secs(1_800_000_000)));
+        assert_eq!(secrets[1].expose(), "old");
+        assert!(config.entries.iter().any(|e| {
+            e.value.as_ref().is_some_and(|v| v.ends_with("until 2027-01-15T08:00:00.000Z"))
+        }));
+    }
+    for bad in [
+        "{ secret = \"old\", after = 1 }",
+        "{ not_after = 2027-01-15T08:00:00Z }",
+        "{ secret = \"old\", not_after = 2027-01-15 }",
+        "{ secret = \"old\", not_after = \"soon\" }",
+    ] {
+        let found = problems(&with(bad), []);
+        assert_eq!(found.len(), 1, "{bad}: {found:?}");
+        assert!(
+            found[0].starts_with("signalbox.toml:3: `endpoint[0].secrets[1]`")
+                && !found[0].contains("old"),
+            "{found:?}"
+        );
+    }
 }
 
 #[test]

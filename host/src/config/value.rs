@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use uuid::Uuid;
 
+use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::Secret;
 
 use super::environment::Environment;
@@ -238,6 +239,48 @@ impl Value for Referred {
 
     fn show(&self) -> Option<String> {
         Some(format!("{} (fingerprint {})", self.reference, self.secret.id().0))
+    }
+}
+
+/// A signing secret and, while it is being rolled, its end.
+pub(super) struct Signing(Referred);
+
+impl Signing {
+    pub(super) fn into_secret(self) -> Secret {
+        self.0.secret
+    }
+}
+
+impl Value for Signing {
+    const EXPECTED: &'static str = "a secret: `env:NAME`, `file:PATH`, the secret itself, or \
+        `{ secret = ..., not_after = 2027-01-31T00:00:00Z }`";
+    const SECRET: bool = true;
+
+    fn read(node: &Node, scope: &Scope<'_>) -> Result<Self, Fault> {
+        let Shape::Table(table) = &node.shape else {
+            return Referred::read(node, scope).map(Self);
+        };
+        if table.keys().any(|key| key != "secret" && key != "not_after") {
+            return Err(Fault::Form);
+        }
+        let mut signing = Self(Referred::read(table.get("secret").ok_or(Fault::Form)?, scope)?);
+        if let Some(end) = table.get("not_after") {
+            let wish =
+                || Fault::Expected("`not_after` as RFC 3339 with its zone, in UTC".to_owned());
+            let text = end.text().ok_or_else(wish)?;
+            let end = humantime::parse_rfc3339(&text).map_err(|_| wish())?;
+            let since = end.duration_since(UNIX_EPOCH).map_err(|_| wish())?;
+            signing.0.secret.not_after = Some(Timestamp::default().plus(since));
+        }
+        Ok(signing)
+    }
+
+    fn show(&self) -> Option<String> {
+        let shown = self.0.show()?;
+        Some(match self.0.secret.not_after {
+            Some(end) => format!("{shown} until {end}"),
+            None => shown,
+        })
     }
 }
 
