@@ -3,6 +3,8 @@
 //! Every method of [`Store`] is one atomic, durable state transition or one read; no caller
 //! composes two. Nothing here speaks of keys, trees or SQL: each engine uses its own strengths.
 
+#[cfg(test)]
+pub(crate) mod contract;
 pub mod sled;
 
 use std::fmt;
