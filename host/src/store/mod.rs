@@ -4,6 +4,8 @@
 //! composes two. Nothing here speaks of keys, trees or SQL: each engine uses its own strengths.
 
 #[cfg(test)]
+pub(crate) mod contract;
+#[cfg(test)]
 pub(crate) mod memory;
 pub mod sled;
 

@@ -52,6 +52,16 @@ impl EventCache {
         }
     }
 
+    /// The events of a block went.
+    pub(super) fn forget(&self, gone: std::ops::Range<u64>) {
+        let mut inner = self.lock();
+        for seq in gone {
+            if let Some(event) = inner.events.remove(&EventSeq(seq)) {
+                inner.bytes -= cost(&event);
+            }
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

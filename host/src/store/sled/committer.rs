@@ -222,8 +222,9 @@ impl Committer {
     }
 
     /// What is durable becomes visible to claimers.
-    fn publish(&self, blocks: Blocks, settling: Settling) {
+    fn publish(&mut self, blocks: Blocks, settling: Settling) {
         let shared = &self.shared;
+        self.sweep.take_gone().into_iter().for_each(|gone| shared.cache.forget(gone));
         blocks.recent.into_iter().for_each(|event| shared.cache.put(event));
         if blocks.queued.is_empty() && settling.changes.is_empty() {
             return;

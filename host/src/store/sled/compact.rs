@@ -4,11 +4,13 @@
 
 use std::path::Path;
 
+use super::accept::RESERVE;
 use super::committer::COMMIT_BYTES;
 use super::config::SledConfig;
 use super::error::{OpenError, RowError};
 use super::layout;
 use super::open;
+use super::rows::RESERVED;
 
 /// What a compaction copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,13 @@ pub fn compact(from: &Path, to: &Path) -> Result<Compacted, OpenError> {
     let (target, made) = open::open(&SledConfig::new(to))?;
     let (mut rows, mut bytes, mut batch) = (0, 0, Vec::new());
     let mut commits = made.commits;
+    // Rows of blocks are made ahead here too, for the reason told in `accept`.
+    for row in source.table.keys(&[layout::BLOCK]) {
+        batch.push((row.map_err(damaged(from))?, sled::IVec::from(&[RESERVED])));
+        if batch.len() as u64 == RESERVE {
+            target.table.put_raw(std::mem::take(&mut batch)).map_err(damaged(to))?;
+        }
+    }
     for row in source.table.raw() {
         let (key, value) = row.map_err(damaged(from))?;
         if &*key == layout::COUNTERS {

@@ -25,6 +25,8 @@ pub(super) const KV: u8 = b'k';
 pub(super) const NAME: u8 = b'n';
 /// First byte of the unfinished deliveries of a block.
 pub(super) const PENDING: u8 = b'p';
+/// First byte of where a block begins.
+pub(super) const START: u8 = b's';
 /// First byte of the coarse index of event types.
 pub(super) const TYPE: u8 = b't';
 /// First byte of the bytes a plugin's state holds.
@@ -83,9 +85,14 @@ pub(super) fn dedupe(key: &EventKey) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// `b`, sequence number of the block's first event (8).
-pub(super) fn block(first: EventSeq) -> Vec<u8> {
-    numbered(BLOCK, first)
+/// `b`, number of the block (8). Numbers are given out ahead of use: see `accept`.
+pub(super) fn block(number: u64) -> Vec<u8> {
+    numbered(BLOCK, EventSeq(number))
+}
+
+/// `s`, sequence number of the block's first event (8).
+pub(super) fn start(first: EventSeq) -> Vec<u8> {
+    numbered(START, first)
 }
 
 /// `p`, sequence number of the block's first event (8).
@@ -162,7 +169,7 @@ pub(super) fn chunk(owner: &[u8], index: u16) -> Vec<u8> {
     out
 }
 
-/// The sequence number in a key made by [`block`], [`pending`] or [`ghost`].
+/// The sequence number in a key made by [`start`], [`pending`] or [`ghost`].
 pub(super) fn parse_numbered(tag: u8, key: &[u8]) -> Option<EventSeq> {
     let (first, rest) = key.split_first()?;
     let seq = rest.try_into().ok().map(u64::from_be_bytes)?;
@@ -223,4 +230,111 @@ fn pair(tag: u8, seq: EventSeq, plugin: PluginId) -> Vec<u8> {
     out.extend(seq.0.to_be_bytes());
     out.extend(plugin.0.to_be_bytes());
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TAGS: [u8; 14] = [
+        COUNTERS[0],
+        BLOCK,
+        CHUNK,
+        DEDUPE,
+        ENDPOINT,
+        GHOST,
+        KV,
+        NAME,
+        PENDING,
+        START,
+        TYPE,
+        USAGE,
+        DELIVERY,
+        DEAD,
+    ];
+
+    #[test]
+    fn no_two_kinds_of_rows_share_a_first_byte() {
+        let mut tags = TAGS.to_vec();
+        tags.sort_unstable();
+        tags.dedup();
+        assert_eq!(tags.len(), TAGS.len());
+    }
+
+    #[test]
+    fn what_is_too_long_has_no_key() {
+        let key = |provider: usize, id: usize| EventKey {
+            provider: "p".repeat(provider),
+            id: "i".repeat(id),
+        };
+        assert!(dedupe(&key(MAX_PROVIDER, MAX_EVENT_ID)).is_some());
+        assert!(dedupe(&key(MAX_PROVIDER + 1, 1)).is_none());
+        assert!(dedupe(&key(1, MAX_EVENT_ID + 1)).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn keys_read_back_and_sort_by_number(a: (u64, u32), b: (u64, u32)) {
+            let pair = |(seq, plugin)| (EventSeq(seq), PluginId(plugin));
+            for (tag, make) in [(DELIVERY, delivery as fn(_, _) -> _), (DEAD, dead as fn(_, _) -> _)] {
+                let (x, y): (Vec<u8>, Vec<u8>) = (make(pair(a).0, pair(a).1), make(pair(b).0, pair(b).1));
+                prop_assert_eq!(parse_pair(tag, &x), Some(pair(a)));
+                prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+            }
+            for (tag, make) in [
+                (START, start as fn(_) -> Vec<u8>),
+                (PENDING, pending as fn(_) -> Vec<u8>),
+                (GHOST, ghost as fn(_) -> Vec<u8>),
+            ] {
+                prop_assert_eq!(parse_numbered(tag, &make(EventSeq(a.0))), Some(EventSeq(a.0)));
+                prop_assert_eq!(make(EventSeq(a.0)).cmp(&make(EventSeq(b.0))), a.0.cmp(&b.0));
+                prop_assert_eq!(parse_numbered(b'?', &make(EventSeq(a.0))), None);
+            }
+            prop_assert_eq!(block(a.0).cmp(&block(b.0)), a.0.cmp(&b.0));
+            for class in [NameClass::Plugin, NameClass::Digest] {
+                prop_assert_eq!(parse_name(&name(class, a.1)), Some((class, a.1)));
+            }
+        }
+
+        #[test]
+        fn a_plugins_keys_sort_as_text_and_stay_apart(a in ".{0,20}", b in ".{0,20}", p: u32, q: u32) {
+            let (x, y) = (kv(PluginId(p), &a), kv(PluginId(p), &b));
+            prop_assert_eq!(parse_kv(&x), Some(a.as_str()));
+            prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+            if p != q {
+                prop_assert!(!kv(PluginId(q), &b).starts_with(&kv(PluginId(p), "")));
+            }
+        }
+
+        #[test]
+        fn dedupe_keys_are_as_different_as_events(a: (String, String), b: (String, String)) {
+            let key = |(provider, id): &(String, String)| {
+                dedupe(&EventKey { provider: provider.clone(), id: id.clone() })
+            };
+            if let (Some(x), Some(y)) = (key(&a), key(&b)) {
+                prop_assert_eq!(x == y, a == b);
+            }
+        }
+
+        #[test]
+        fn chunks_are_told_apart(a in prop::collection::vec(any::<u8>(), 1..9), b in prop::collection::vec(any::<u8>(), 1..9), m: u16, n: u16) {
+            prop_assert_eq!(chunk(&a, m) == chunk(&b, n), a == b && m == n);
+        }
+
+        #[test]
+        fn a_prefix_ends_where_it_should(prefix in prop::collection::vec(any::<u8>(), 0..5), other in prop::collection::vec(any::<u8>(), 0..7)) {
+            let end = after_prefix(&prefix);
+            let within = other >= prefix && (end.is_empty() || other < end);
+            prop_assert_eq!(within, other.starts_with(&prefix));
+        }
+
+        #[test]
+        fn type_entries_keep_their_range(range: u64, kind in ".{0,400}") {
+            let key = type_entry(range, &kind);
+            let cut = kind.as_bytes().get(..TYPE_PREFIX).unwrap_or(kind.as_bytes());
+            prop_assert_eq!(parse_type_entry(&key), Some((range, cut)));
+        }
+    }
 }

@@ -33,3 +33,6 @@ pub use compact::{Compacted, compact};
 pub use config::SledConfig;
 pub use error::OpenError;
 pub use store::SledStore;
+
+#[cfg(test)]
+mod tests;

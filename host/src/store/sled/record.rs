@@ -303,3 +303,68 @@ fn join(parts: &[Part]) -> Vec<u8> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::store::contract::{event, noise};
+
+    use super::*;
+
+    #[test]
+    fn every_dictionary_stays_readable() {
+        let reader = Codec::new();
+        let mut sizes = Vec::new();
+        for number in 0..=u16::try_from(DICTIONARIES.len()).unwrap() {
+            let mut new = event("evt_1", &[]);
+            new.event.body = include_str!("record.rs").repeat(2).into();
+            let record = Codec::with_dictionary(number).pack(&new).unwrap();
+            assert_eq!(postcard::take_from_bytes::<Head>(&record).unwrap().0.dictionary, number);
+            let read = reader.unpack(EventSeq(3), &record).unwrap();
+            assert_eq!((read.seq, read.event), (EventSeq(3), new.event));
+            sizes.push(record.len());
+        }
+        assert!(sizes.iter().skip(1).all(|size| size * 2 < sizes[0]), "{sizes:?}");
+    }
+
+    #[test]
+    fn a_record_cannot_make_the_host_allocate() {
+        let codec = Codec::new();
+        let mut new = event("evt_1", &[]);
+        new.event.body = vec![b'x'; 100_000].into();
+        let record = codec.pack(&new).unwrap();
+        let (head, bytes) = postcard::take_from_bytes::<Head>(&record).unwrap();
+        for claimed in [head.raw - 1, head.raw + 1, 10, u32::MAX] {
+            let lie = Head { dictionary: head.dictionary, raw: claimed };
+            let mut record = postcard::to_extend(&lie, Vec::new()).unwrap();
+            record.extend_from_slice(bytes);
+            assert!(codec.unpack(EventSeq(1), &record).is_err(), "{claimed}");
+        }
+        let unknown = postcard::to_extend(&Head { dictionary: 999, raw: 1 }, Vec::new()).unwrap();
+        assert!(codec.unpack(EventSeq(1), &unknown).unwrap_err().to_string().contains("999"));
+    }
+
+    #[test]
+    fn what_does_not_compress_is_kept_as_it_is() {
+        let codec = Codec::new();
+        let mut new = event("evt_1", &[]);
+        new.event.body = noise(50_000, 1).into();
+        let record = codec.pack(&new).unwrap();
+        assert!(record.len() < 50_400, "{}", record.len());
+        assert_eq!(codec.unpack(EventSeq(1), &record).unwrap().event, new.event);
+    }
+
+    proptest! {
+        #[test]
+        fn header_values_are_exact(value in "[0-9a-fA-F=,t]{0,140}", raw in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert_eq!(join(&split(value.as_bytes())), value.as_bytes());
+            prop_assert_eq!(join(&split(&raw)), raw);
+        }
+
+        #[test]
+        fn noise_is_an_error_and_no_panic(record in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Codec::new().unpack(EventSeq(1), &record);
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! Runs in the committer. What sled cannot give back is told in `LAYOUT.md`.
 
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::event::EventSeq;
@@ -12,7 +12,7 @@ use super::error::RowError;
 use super::layout;
 use super::record::Codec;
 use super::rows::{self, Block, Counters, Ghost};
-use super::shared::Shared;
+use super::shared::{Shared, start};
 use super::table::Table;
 use super::write_set::View;
 
@@ -28,8 +28,10 @@ const STEP_ROWS: usize = 512;
 /// Where the next step looks.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
-    /// Blocks before this one are kept for an unfinished delivery, or were looked at.
+    /// Blocks that begin before this event were looked at.
     from: u64,
+    /// Events that went with the commit being made, block by block.
+    gone: Vec<Range<u64>>,
 }
 
 /// What one step works on.
@@ -41,6 +43,11 @@ pub(super) struct Step<'a> {
 }
 
 impl Sweep {
+    /// Events that went since this was last asked.
+    pub(super) fn take_gone(&mut self) -> Vec<Range<u64>> {
+        std::mem::take(&mut self.gone)
+    }
+
     /// One step. Looks at what is committed alone; what it removes is added to `view`.
     pub(super) fn step(
         &mut self,
@@ -65,20 +72,22 @@ impl Sweep {
     ) -> Result<bool, RowError> {
         let horizon = step.policy.age.map(|age| step.now.minus(age));
         let table = view.table();
-        let end = layout::after_prefix(&[layout::BLOCK]);
+        let end = layout::after_prefix(&[layout::START]);
         for _ in 0..STEP_BLOCKS {
             if done.events >= STEP_EVENTS {
                 return Ok(true);
             }
-            let from = layout::block(EventSeq(self.from));
+            let from = layout::start(EventSeq(self.from));
             let mut range = table.range(Bound::Included(&from), Bound::Excluded(&end));
             let Some(row) = range.next().transpose()? else {
                 self.from = 0;
                 return Ok(false);
             };
-            let first = layout::parse_numbered(layout::BLOCK, &row.key)
-                .ok_or_else(|| RowError::damaged("a block of events", "its key is malformed"))?;
-            let block: Block<'_> = rows::decode("a block of events", row.value.bytes())?;
+            let (first, number) = start(&row)?;
+            let value = table.get(&layout::block(number))?;
+            let value =
+                value.ok_or_else(|| RowError::damaged("a block of events", "it is missing"))?;
+            let block: Block<'_> = rows::decode("a block of events", value.bytes())?;
             let old = horizon.is_some_and(|horizon| Timestamp::from_millis(block.newest) < horizon);
             let over = step.policy.bytes.is_some_and(|most| counters.block_bytes > most);
             if !old && !over {
@@ -87,10 +96,12 @@ impl Sweep {
             }
             if step.shared.queue().left(first) == 0 {
                 remove(view, &step.shared.codec, first, &block)?;
+                view.set.delete(layout::block(number));
                 counters.events = counters.events.saturating_sub(block.records.len() as u64);
-                let bytes = row.value.bytes().len() as u64 + 1;
+                let bytes = value.bytes().len() as u64 + 1;
                 counters.block_bytes = counters.block_bytes.saturating_sub(bytes);
                 done.events += block.records.len() as u64;
+                self.gone.push(first.0..first.0 + block.records.len() as u64);
             }
             self.from = first.0 + 1;
         }
@@ -116,7 +127,7 @@ fn remove(
             view.set.delete(key);
         }
     }
-    view.set.delete(layout::block(first));
+    view.set.delete(layout::start(first));
     view.set.put(layout::ghost(first), rows::encode(&Ghost { newest: block.newest, keys })?);
     Ok(())
 }
@@ -159,8 +170,8 @@ fn ghosts(view: &mut View<'_>, step: &Step<'_>, done: &mut Retained) -> Result<b
 
 /// Drop the ranges of the type index that hold no event any more.
 fn types(view: &mut View<'_>) -> Result<bool, RowError> {
-    let oldest = view.table().prefix(&[layout::BLOCK]).next().transpose()?;
-    let Some(oldest) = oldest.and_then(|row| layout::parse_numbered(layout::BLOCK, &row.key))
+    let oldest = view.table().prefix(&[layout::START]).next().transpose()?;
+    let Some(oldest) = oldest.and_then(|row| layout::parse_numbered(layout::START, &row.key))
     else {
         return Ok(false);
     };

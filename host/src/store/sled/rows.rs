@@ -32,6 +32,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Bytes<'a> {
     }
 }
 
+/// The whole value of a block's row that was made ahead of the block (see `accept`).
+pub(super) const RESERVED: u8 = 0x12;
+
 /// What every commit brings up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Counters {
@@ -43,6 +46,10 @@ pub(super) struct Counters {
     pub(super) next_seq: u64,
     /// Version of the next kv write.
     pub(super) next_version: u64,
+    /// Number of the next block.
+    pub(super) next_block: u64,
+    /// Number of the next block whose row is to be made ahead.
+    pub(super) next_reserved: u64,
     /// Events kept.
     pub(super) events: u64,
     /// Bytes of the blocks kept.
@@ -51,8 +58,16 @@ pub(super) struct Counters {
 
 impl Counters {
     /// Those of an empty store.
-    pub(super) const NEW: Self =
-        Self { commits: 0, opens: 0, next_seq: 1, next_version: 1, events: 0, block_bytes: 0 };
+    pub(super) const NEW: Self = Self {
+        commits: 0,
+        opens: 0,
+        next_seq: 1,
+        next_version: 1,
+        next_block: 0,
+        next_reserved: 0,
+        events: 0,
+        block_bytes: 0,
+    };
 }
 
 /// The dedupe record of one event.
@@ -62,7 +77,14 @@ pub(super) struct Dedupe {
     pub(super) seq: u64,
 }
 
-/// Events that were committed together, with consecutive numbers from the one in the key.
+/// Where a block begins: the key holds its first event's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Start {
+    /// The block's number.
+    pub(super) block: u64,
+}
+
+/// Events that were committed together, with consecutive numbers from that of its start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Block<'a> {
     /// When the latest of them came, in milliseconds.

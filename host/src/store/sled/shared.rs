@@ -17,8 +17,8 @@ use super::layout;
 use super::names::Names;
 use super::queue::Queue;
 use super::record::Codec;
-use super::rows::{self, Block, Dedupe};
-use super::table::{Row, Table};
+use super::rows::{self, Block, Dedupe, Start};
+use super::table::{Row, Table, Value};
 
 /// An open store.
 #[derive(Debug)]
@@ -71,8 +71,8 @@ impl Shared {
         if let Some(event) = self.cache.get(seq) {
             return Ok(Some(event));
         }
-        let Some((first, row)) = self.block_of(seq)? else { return Ok(None) };
-        let block: Block<'_> = rows::decode("a block of events", row.value.bytes())?;
+        let Some((first, value)) = self.block_of(seq)? else { return Ok(None) };
+        let block: Block<'_> = rows::decode("a block of events", value.bytes())?;
         let place = usize::try_from(seq.0 - first.0).unwrap_or(usize::MAX);
         let Some(record) = block.records.get(place) else { return Ok(None) };
         Ok(Some(Arc::new(self.codec.unpack(seq, record.0)?)))
@@ -85,7 +85,7 @@ impl Shared {
         wanted: impl Fn(EventSeq) -> bool,
         mut each: impl FnMut(Arc<StoredEvent>),
     ) -> Result<(), RowError> {
-        let Some(value) = self.table.get(&layout::block(first))? else { return Ok(()) };
+        let Some((_, value)) = self.block_of(first)? else { return Ok(()) };
         let block: Block<'_> = rows::decode("a block of events", value.bytes())?;
         for (seq, record) in (first.0..).map(EventSeq).zip(&block.records) {
             if wanted(seq) {
@@ -111,8 +111,8 @@ impl Shared {
                     None => self.block_after(seq)?,
                 },
             };
-            let Some((first, row)) = found else { return Ok(()) };
-            let block: Block<'_> = rows::decode("a block of events", row.value.bytes())?;
+            let Some((first, value)) = found else { return Ok(()) };
+            let block: Block<'_> = rows::decode("a block of events", value.bytes())?;
             let end = first.0 + block.records.len() as u64;
             let mut visit = |seq: u64| {
                 let place = usize::try_from(seq - first.0).unwrap_or(usize::MAX);
@@ -148,24 +148,38 @@ impl Shared {
     }
 
     /// The block that holds `seq`, if it is kept.
-    fn block_of(&self, seq: EventSeq) -> Result<Option<(EventSeq, Row)>, RowError> {
-        let Some((first, row)) = self.block_at_or_before(seq)? else { return Ok(None) };
-        let block: Block<'_> = rows::decode("a block of events", row.value.bytes())?;
+    fn block_of(&self, seq: EventSeq) -> Result<Option<(EventSeq, Value)>, RowError> {
+        let Some((first, value)) = self.block_at_or_before(seq)? else { return Ok(None) };
+        let block: Block<'_> = rows::decode("a block of events", value.bytes())?;
         let holds = seq.0 - first.0 < block.records.len() as u64;
-        Ok(holds.then_some((first, row)))
+        Ok(holds.then_some((first, value)))
     }
 
-    fn block_at_or_before(&self, seq: EventSeq) -> Result<Option<(EventSeq, Row)>, RowError> {
-        let row = self.table.at_or_before(layout::BLOCK, &layout::block(seq))?;
-        row.map(numbered).transpose()
+    fn block_at_or_before(&self, seq: EventSeq) -> Result<Option<(EventSeq, Value)>, RowError> {
+        let row = self.table.at_or_before(layout::START, &layout::start(seq))?;
+        row.map_or(Ok(None), |row| self.block_at(&row))
     }
 
-    fn block_after(&self, seq: EventSeq) -> Result<Option<(EventSeq, Row)>, RowError> {
+    fn block_after(&self, seq: EventSeq) -> Result<Option<(EventSeq, Value)>, RowError> {
         use std::ops::Bound::Excluded;
-        let end = layout::after_prefix(&[layout::BLOCK]);
-        let mut range = self.table.range(Excluded(&layout::block(seq)), Excluded(&end));
-        range.next().transpose()?.map(numbered).transpose()
+        let end = layout::after_prefix(&[layout::START]);
+        let mut range = self.table.range(Excluded(&layout::start(seq)), Excluded(&end));
+        range.next().transpose()?.map_or(Ok(None), |row| self.block_at(&row))
     }
+
+    /// The block that begins at `row`; none if retention took it between the two looks.
+    fn block_at(&self, row: &Row) -> Result<Option<(EventSeq, Value)>, RowError> {
+        let (first, number) = start(row)?;
+        Ok(self.table.get(&layout::block(number))?.map(|value| (first, value)))
+    }
+}
+
+/// The first event and the number of the block that begins at `row`.
+pub(super) fn start(row: &Row) -> Result<(EventSeq, u64), RowError> {
+    let first = layout::parse_numbered(layout::START, &row.key)
+        .ok_or_else(|| RowError::damaged("a block of events", "its key is malformed"))?;
+    let Start { block } = rows::decode("the start of a block", row.value.bytes())?;
+    Ok((first, block))
 }
 
 /// Where a visit of events begins and where it goes.
@@ -175,12 +189,6 @@ pub(super) enum Direction {
     Below(EventSeq),
     /// Newer and newer, beginning with this one.
     From(EventSeq),
-}
-
-fn numbered(row: Row) -> Result<(EventSeq, Row), RowError> {
-    let first = layout::parse_numbered(layout::BLOCK, &row.key)
-        .ok_or_else(|| RowError::damaged("a block of events", "its key is malformed"))?;
-    Ok((first, row))
 }
 
 /// Tells claimers that there may be something to claim.

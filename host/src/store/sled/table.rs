@@ -70,6 +70,14 @@ impl Table {
         self.range(Bound::Included(prefix), to)
     }
 
+    /// Keys that begin with `prefix`.
+    pub(super) fn keys(
+        &self,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = Result<sled::IVec, RowError>> + '_ {
+        self.db.scan_prefix(prefix).keys().map(|key| Ok(key?))
+    }
+
     /// Every row as sled holds it, chunks included: for copying a store.
     pub(super) fn raw(
         &self,
@@ -92,7 +100,7 @@ impl Table {
     pub(super) fn apply(&self, set: WriteSet) -> Result<(), RowError> {
         let mut batch = sled::Batch::default();
         for (key, value) in set.into_ops() {
-            if may_be_chunked(&key) {
+            if may_be_chunked(&key, value.is_none()) {
                 self.remove_chunks(&mut batch, &key, value.as_deref())?;
             }
             match value {
@@ -172,11 +180,12 @@ impl Table {
 }
 
 /// Rows that are small by construction or written once need no look at the value they replace.
-fn may_be_chunked(key: &[u8]) -> bool {
-    !matches!(
-        key.first(),
-        Some(&(layout::DEDUPE | layout::TYPE | layout::DEAD | layout::NAME | layout::USAGE | b'm'))
-    )
+fn may_be_chunked(key: &[u8], removed: bool) -> bool {
+    match key.first() {
+        Some(&(layout::BLOCK | layout::PENDING | layout::GHOST)) => removed,
+        Some(&(layout::DELIVERY | layout::KV | layout::ENDPOINT)) => true,
+        _ => false,
+    }
 }
 
 fn chunks_of(value: &[u8]) -> std::slice::Chunks<'_, u8> {

@@ -1,0 +1,93 @@
+//! What happens when the store cannot keep up or fails under its callers.
+
+use std::time::Duration;
+
+use crate::store::contract::{START, accept, claim, done, event, key, plugin, put, request};
+use crate::store::{Admission, Settled, StoreError};
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_queue_is_busy_and_loses_nothing() {
+    let place = Place::new();
+    let config = SledConfig { queue: 1, busy_wait: Duration::ZERO, ..place.config() };
+    let store = SledStore::open(&config).unwrap();
+    let posts = (0..400).map(|n| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { (n, store.accept(vec![event(&n.to_string(), &[])]).await) })
+    });
+    let (mut accepted, mut busy) = (Vec::new(), 0);
+    for post in posts.collect::<Vec<_>>() {
+        match post.await.unwrap() {
+            (n, Ok(_)) => accepted.push(n),
+            (_, Err(StoreError::Busy)) => busy += 1,
+            (_, Err(e)) => panic!("{e}"),
+        }
+    }
+    assert!(busy > 0, "four hundred at once fit a queue of one");
+    drop(store);
+    let store = place.open_sled();
+    assert_eq!(store.stats().await.unwrap().events, accepted.len() as u64);
+    for n in accepted {
+        assert!(store.event(&key(&n.to_string())).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_dropped_half_way_gives_its_leases_back() {
+    let place = Place::new();
+    // Without a cache every claim has to wait for its blocks.
+    let config = SledConfig { event_cache_bytes: 0, ..place.config() };
+    let store = SledStore::open(&config).unwrap();
+    for n in 0..50 {
+        accept(&*store, &n.to_string(), &["a"]).await;
+    }
+    let mut finished = 0;
+    for _ in 0..50 {
+        let claim = store.claim(request(&["a"], 50, START));
+        // One poll, then gone.
+        tokio::select! {
+            biased;
+            claim = claim => finished += claim.unwrap().deliveries.len(),
+            () = std::future::ready(()) => {}
+        }
+    }
+    let rest = claim(&*store, &["a"]).await.len();
+    assert_eq!(finished + rest, 50, "no delivery is left to nobody");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_of_each_at_once_commit_together() {
+    let place = Place::new();
+    let store = place.open_sled();
+    let producer = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for n in 0..300 {
+                assert!(matches!(
+                    accept(&*store, &n.to_string(), &["a"]).await,
+                    Admission::Accepted(_)
+                ));
+            }
+        })
+    };
+    let mut handled = 0;
+    while handled < 300 {
+        let claimed = claim(&*store, &["a"]).await;
+        if claimed.is_empty() {
+            store.work().await;
+        }
+        for delivery in claimed {
+            handled += 1;
+            let writes = vec![put(&delivery.id.event.id, "seen")];
+            assert_eq!(done(&*store, &delivery, vec![], writes).await, Settled::Committed);
+        }
+    }
+    producer.await.unwrap();
+    drop(store);
+    let store = place.open_sled();
+    assert_eq!(store.stats().await.unwrap().waiting, 0);
+    // Keys of one to three digits and values of four bytes.
+    let bytes = 10 + 2 * 90 + 3 * 200 + 4 * 300;
+    assert_eq!(store.kv_usage(&plugin("a")).await.unwrap(), bytes);
+}

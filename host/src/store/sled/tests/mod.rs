@@ -1,0 +1,50 @@
+//! The contract suite on sled, and what is sled's own: the directory, damage, dictionaries.
+
+mod directory;
+mod faults;
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use crate::store::Store;
+use crate::store::contract::{self, Engine, contract_tests};
+
+use super::{SledConfig, SledStore};
+
+/// A directory and the stores opened in it.
+#[derive(Debug)]
+struct Place(TempDir);
+
+impl Place {
+    fn config(&self) -> SledConfig {
+        SledConfig::new(self.0.path().join("store"))
+    }
+
+    fn open_sled(&self) -> Arc<SledStore> {
+        SledStore::open(&self.config()).unwrap()
+    }
+}
+
+impl Engine for Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self) -> Arc<dyn Store> {
+        self.open_sled()
+    }
+}
+
+contract_tests!(Place);
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_agrees_with_the_model(ops in contract::model::ops()) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(contract::model::agrees::<Place>(ops));
+    }
+}
