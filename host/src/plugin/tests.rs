@@ -12,7 +12,7 @@ use crate::domain::endpoint::{EndpointId, SecretId};
 use crate::domain::event::{EventKey, EventSeq, Source, StoredEvent, VerifiedEvent};
 use crate::domain::plugin::Limits;
 
-#[path = "../../../tests/src/components.rs"]
+#[path = "../../../tests/src/components/mod.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the black-box tests")]
 pub(crate) mod components;
 pub(crate) mod memory;

@@ -209,6 +209,8 @@ async fn pages_of_keys_merge_own_writes() {
             keys(None, 100, true),
             keys(Some("k099"), 50, false),
             keys(Some("k149"), 0, false),
+            // A page that is full and the last.
+            keys(Some("k049"), 100, false),
             // 151 keys: one more in the middle.
             set("k099a", 1),
             keys(None, 100, true),

@@ -139,6 +139,49 @@ async fn a_log_flood_is_counted_and_dropped() {
 }
 
 #[tokio::test]
+async fn what_is_printed_becomes_log_records() {
+    let bytes = components::printer("a", KINDS, "one\nt", 2);
+    let ended = outcome_of(bytes, Limits::default()).await;
+    assert_eq!(ended.outcome, Outcome::Ok, "{}", ended.reason);
+    let lines: Vec<_> = ended.logs.records.iter().map(|r| (r.level, r.message.as_str())).collect();
+    let info = LogLevel::Info;
+    assert_eq!(lines, [(info, "one"), (info, "tone"), (info, "t")]);
+}
+
+#[tokio::test]
+async fn printing_without_end_is_counted_and_dropped() {
+    let bytes = components::printer("a", KINDS, &"x\n".repeat(1_000), 100);
+    let ended = outcome_of(bytes, Limits::default()).await;
+    assert_eq!(ended.outcome, Outcome::Ok, "{}", ended.reason);
+    assert_eq!((ended.logs.records.len(), ended.logs.dropped), (200, 99_800));
+}
+
+#[tokio::test]
+async fn chance_follows_from_the_delivery_and_the_attempt() {
+    let engine = engine();
+    let plugin = load(&engine, components::dice("a", KINDS)).await.unwrap();
+    let call = call_of(&plugin);
+    let again = Call { attempt: 2, ..call.clone() };
+    let mut other = call.clone();
+    other.delivery.event.id = "evt_2".to_owned();
+    let mut thrown = Vec::new();
+    for call in [call.clone(), call, again, other] {
+        thrown.push(plugin.call(call, MemoryStore::shared()).await.writes);
+    }
+    assert!(!thrown[0].is_empty());
+    assert_eq!(thrown[0], thrown[1]);
+    assert_ne!(thrown[0], thrown[2]);
+    assert_ne!(thrown[0], thrown[3]);
+}
+
+#[tokio::test]
+async fn an_exit_is_a_crash() {
+    let ended = outcome_of(components::exiting("a", KINDS), small()).await;
+    assert_eq!(ended.outcome, Outcome::Crashed);
+    assert!(ended.reason.contains("`exit` with status 1"), "{}", ended.reason);
+}
+
+#[tokio::test]
 async fn what_is_handed_to_the_host_is_bounded() {
     let limits = Limits { hostcall_bytes: 1_000, ..Limits::default() };
     let ended = outcome_of(components::log_flood("a", KINDS, 1, 2_000), limits).await;
