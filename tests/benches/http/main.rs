@@ -58,7 +58,9 @@ fn main() -> anyhow::Result<()> {
 fn print(subjects: &[Subject], events: usize) {
     let connections = client::CONNECTIONS;
     let size = client::mean_size();
-    println!("{events} events a round, mean {size} B, {connections} connections; medians of rounds");
+    println!(
+        "{events} events a round, mean {size} B, {connections} connections; medians of rounds"
+    );
     println!("{:<28} {:>10} {:>10} {:>10} {:>8}", "", "events/s", "p50", "p99", "ratio");
     let rate = |subject: &Subject| median(subject.rounds.iter().map(|round| round.rate));
     let limit = subjects.first().map_or(0.0, rate);
