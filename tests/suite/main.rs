@@ -9,4 +9,24 @@
     reason = "a test that cannot go on says so by a panic"
 )]
 
+mod crash;
+mod quickstart;
+mod sandbox;
+mod senders;
 mod tidy;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use signalbox_tests::host::Host;
+
+/// What the plugin `name`, made by `components::counter`, has counted.
+async fn count(host: &Host, name: &str) -> u64 {
+    let entries = host.list(&format!("/plugins/{name}/kv")).await.unwrap();
+    let Some(entry) = entries.iter().find(|entry| entry["key"] == "count") else { return 0 };
+    let value = entry["value"].as_str().unwrap();
+    let bytes = match entry["encoding"].as_str().unwrap() {
+        "utf8" => value.as_bytes().to_vec(),
+        _ => STANDARD.decode(value).unwrap(),
+    };
+    u64::from_le_bytes(bytes.try_into().unwrap())
+}

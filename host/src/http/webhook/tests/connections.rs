@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What takes this long never ends.
+const HANGS: Duration = Duration::from_secs(60);
+
 #[tokio::test]
 async fn requests_sent_at_once_are_answered_in_order() {
     let host = Host::start().await;
@@ -53,14 +56,16 @@ async fn a_slow_body_is_refused_and_frees_its_turn() {
 async fn idle_connections_give_way_when_all_are_in_use() {
     let host = Host::with(MemoryStore::default(), |config| {
         config.connections.connections = 200;
+        // Nothing but giving way ends them.
+        config.connections.head = Duration::from_secs(3_600);
     })
     .await;
     let mut idle = Vec::new();
     for _ in 0..1_000 {
         idle.push(host.client().await);
     }
-    // The default deadline for a head is far longer than this test may take.
-    assert_eq!(host.client().await.ask(post(BODY)).await.status, 200);
+    let reply = tokio::time::timeout(HANGS, async { host.client().await.ask(post(BODY)).await });
+    assert_eq!(reply.await.expect("room was made").status, 200);
     assert!(idle[0].next().await.is_none(), "the first ones have been ended");
 }
 

@@ -1,0 +1,89 @@
+//! SIGKILL at random moments under load. What was acknowledged is there, every delivery ends, and
+//! every event is counted once.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+use signalbox_tests::host::{ENDPOINT, Host, SECRET};
+use signalbox_tests::{components, stripe};
+
+/// Kills in one run of the suite.
+const KILLS: u32 = 50;
+/// Senders at a time.
+const SENDERS: usize = 8;
+/// A kill comes this many milliseconds after the host was ready, at the latest.
+const LONGEST_LIFE_MS: u64 = 250;
+
+/// `SplitMix64`: a sequence that one number repeats.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
+/// Posts fresh events until the host is gone. Answers the ids it acknowledged.
+async fn send(url: String) -> Vec<String> {
+    let client = reqwest::Client::new();
+    let mut acknowledged = Vec::new();
+    loop {
+        let event = stripe::fresh("charge.succeeded");
+        let body = event.to_string().into_bytes();
+        let header = stripe::sign(SECRET, stripe::now(), &body);
+        let request = client.post(&url).header("stripe-signature", header).body(body);
+        match request.send().await {
+            Ok(answer) if answer.status() == 200 => {
+                acknowledged.push(event["id"].as_str().unwrap().to_owned());
+            }
+            Ok(answer) => panic!("{} for a genuine event", answer.status()),
+            Err(_) => return acknowledged,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_kills_lose_nothing_and_count_nothing_twice() {
+    let seed =
+        std::env::var("SIGNALBOX_SEED").ok().map_or_else(stripe::now, |s| s.parse().unwrap());
+    println!("SIGNALBOX_SEED={seed}");
+    let mut dice = Dice(seed);
+    let counter = components::counter("counter", &["charge.*"]);
+    let mut host = Host::prepare(&[("counter.wasm", &counter)], "").unwrap();
+    let mut acknowledged = BTreeSet::new();
+    for _ in 0..KILLS {
+        host.run().unwrap();
+        let url = format!("{}/webhooks/{ENDPOINT}", host.public);
+        let senders: Vec<_> = (0..SENDERS).map(|_| tokio::spawn(send(url.clone()))).collect();
+        // The moment of the kill is the experiment, not a synchronisation.
+        tokio::time::sleep(Duration::from_millis(dice.next() % LONGEST_LIFE_MS)).await;
+        host.kill().unwrap();
+        for sender in senders {
+            acknowledged.extend(sender.await.unwrap());
+        }
+    }
+    host.run().unwrap();
+    for status in ["pending", "running", "retry"] {
+        let path = format!("/deliveries?status={status}&limit=1");
+        let empty = |list: &Value| list["data"].as_array()?.is_empty().then_some(());
+        host.until(&path, empty).await.unwrap();
+    }
+    let events = host.list("/events").await.unwrap();
+    let stored: BTreeSet<String> =
+        events.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
+    let lost: Vec<_> = acknowledged.difference(&stored).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    assert_eq!(stored.len(), events.len(), "an event is stored twice");
+    let deliveries = host.list("/deliveries").await.unwrap();
+    assert_eq!(deliveries.len(), stored.len());
+    for delivery in &deliveries {
+        assert_eq!(delivery["status"], "done", "{delivery:#}");
+    }
+    assert_eq!(super::count(&host, "counter").await, stored.len() as u64);
+    println!("{KILLS} kills, {} acknowledged, {} stored", acknowledged.len(), stored.len());
+    assert!(acknowledged.len() > KILLS as usize, "the load was too small to prove anything");
+}
