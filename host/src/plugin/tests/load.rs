@@ -100,7 +100,7 @@ async fn describe_must_answer_by_itself_and_soon() {
     let spec = components::spec("a", KINDS);
     for (describe, cause) in [
         ("unreachable", "unreachable"),
-        ("(loop $l (br $l))", "processor time"),
+        ("(loop $l (br $l))", "out of time"),
         (
             "(call $kv_get (i32.const 0) (i32.const 0) (i32.const 128))",
             "`kv.get` inside `describe`",
