@@ -30,8 +30,9 @@ use crate::domain::clock::Clock;
 /// Bytes of a guest's stack of calls. wasmtime's own default; deeper recursion ends as `Crashed`.
 const GUEST_STACK: usize = 512 << 10;
 
-/// Bytes of the stack a guest and the host functions it calls run on.
-const STACK: usize = 1 << 20;
+/// Bytes of the stack a guest and the host functions it calls run on: what is beyond the guest's
+/// part is the store's to use while it answers. Address space, and memory only where touched.
+const STACK: usize = 2 << 20;
 
 /// Frames of a guest's stack shown in a reason.
 const BACKTRACE_FRAMES: usize = 16;

@@ -3,9 +3,10 @@
 //!
 //! It stands before the acknowledgement, so its work is bounded: by the size of the expression,
 //! by which expressions are taken (`check`: each loop is linear in a list of the event), and by
-//! the size of the events it looks into. Measured on the largest event: its body is parsed in 0.2 ms,
-//! once for all filters; an ordinary expression then takes a microsecond, the dearest known 3 ms. Whatever cannot be
-//! evaluated counts as a match: a filter that does not know must not lose an event.
+//! the size of the events it looks into. Measured on the largest event: its body is parsed in
+//! 0.2 ms, once for all filters; an ordinary expression then takes a microsecond, the dearest
+//! known 3 ms. Whatever cannot be evaluated counts as a match: a filter that does not know must
+//! not lose an event.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 //! event, or why it will not load.
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::engine::Engine;
@@ -16,6 +16,7 @@ pub struct Inspection {
     /// Bytes of the file.
     pub size: usize,
     /// SHA-256 of the file.
+    #[serde(serialize_with = "digest_as_text")]
     pub digest: CodeDigest,
     /// What it imports, in its own order; known once it compiles.
     pub imports: Vec<String>,
@@ -35,6 +36,11 @@ pub struct Inspection {
     pub warnings: Vec<String>,
     /// Why it will not load; `None` when it will.
     pub refusal: Option<Refusal>,
+}
+
+/// As people and the admin API write it, not as thirty-two numbers.
+fn digest_as_text<S: Serializer>(digest: &CodeDigest, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(digest)
 }
 
 /// Why a file will not load.

@@ -139,6 +139,11 @@ impl MemoryBudget {
         Self { limit, held: 0, peak: 0, last: 0, denied: false }
     }
 
+    /// Most bytes that may be held.
+    pub(super) const fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// Most bytes held at once.
     pub(super) const fn peak(&self) -> u64 {
         self.peak

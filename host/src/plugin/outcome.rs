@@ -55,8 +55,8 @@ impl Fault {
         }
         if guest.memory.denied() {
             let reason = format!(
-                "it asked for more memory than it may have and failed ({} bytes held at most): {}",
-                guest.memory.peak(),
+                "it asked for more than its {} bytes of memory and failed: {}",
+                guest.memory.limit(),
                 error.root_cause()
             );
             return Self::new(Outcome::OutOfMemory, with_stack(reason, error));

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tokio::sync::watch;
 
 use super::call::Loaded;
@@ -40,6 +40,7 @@ pub struct PluginReport {
     /// Version of what receives events.
     pub version: Option<semver::Version>,
     /// Digest of what receives events.
+    #[serde(serialize_with = "digest_as_text")]
     pub digest: Option<CodeDigest>,
     /// Where it stands.
     pub status: PluginStatus,
@@ -57,6 +58,11 @@ pub struct PluginReport {
     pub settings: Vec<String>,
     /// Bytes of the file that receives events.
     pub size: Option<usize>,
+}
+
+/// As people and the admin API write it, not as thirty-two numbers.
+fn digest_as_text<S: Serializer>(digest: &Option<CodeDigest>, to: S) -> Result<S::Ok, S::Error> {
+    digest.as_ref().map(ToString::to_string).serialize(to)
 }
 
 impl PluginReport {

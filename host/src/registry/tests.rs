@@ -120,6 +120,9 @@ async fn at_start_everything_good_is_routed_and_the_rest_is_reported() {
     assert_eq!(names(&table), ["a", "b"]);
     assert_eq!(table.reports().len(), 3);
     assert_eq!(status(&table, "a.wasm"), Some(PluginStatus::Loaded));
+    let shown = serde_json::to_value(report(&table, "a.wasm").unwrap()).unwrap();
+    assert_eq!(shown["status"], "loaded");
+    assert!(shown["digest"].as_str().unwrap().starts_with("sha256:"));
     let refused = report(&table, "c.wasm").unwrap();
     assert_eq!(refused.status, PluginStatus::Refused);
     let reason = refused.reason.as_ref().unwrap();

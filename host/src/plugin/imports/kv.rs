@@ -289,3 +289,75 @@ impl Host for Guest {
         self.answer(result)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::plugin::tests::memory::MemoryStore;
+
+    /// Every key by following the pages to their end.
+    async fn all(session: &mut KvSession, prefix: &str) -> Vec<String> {
+        let mut keys = Vec::new();
+        let mut after = None;
+        loop {
+            let Ok(page) = session.keys(prefix.to_owned(), after).await else { panic!("refused") };
+            assert!(page.keys.len() <= KEYS_PER_PAGE);
+            assert!(page.next.is_none() || page.keys.len() == KEYS_PER_PAGE, "a short page");
+            keys.extend(page.keys);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return keys,
+            }
+        }
+    }
+
+    fn key(n: u16) -> String {
+        format!("{}{n:03}", if n.is_multiple_of(3) { "a" } else { "ab" })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// Whatever was stored and whatever was done since: what is read is what a plain map holds.
+        #[test]
+        fn it_reads_like_a_plain_map(
+            stored in proptest::collection::btree_set(0_u16..400, 0..300),
+            steps in proptest::collection::vec((0_u16..400, proptest::option::of(0_u8..255)), 0..300),
+        ) {
+            let store = MemoryStore::shared();
+            let mut model: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+            for n in stored {
+                store.put(&key(n), b"old");
+                model.insert(key(n), b"old".to_vec());
+            }
+            let limits = Limits { kv_operations: 100_000, ..Limits::default() };
+            let mut session = KvSession::new(store, "a".parse().unwrap(), limits);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                for (n, value) in steps {
+                    let done = match value {
+                        Some(value) => {
+                            model.insert(key(n), vec![value]);
+                            session.set(key(n), vec![value]).await
+                        }
+                        None => {
+                            model.remove(&key(n));
+                            session.delete(key(n)).await
+                        }
+                    };
+                    assert!(done.is_ok());
+                    let Ok(found) = session.get(key(n)).await else { panic!("refused") };
+                    assert_eq!(found.as_ref(), model.get(&key(n)));
+                }
+                for prefix in ["", "a", "ab", "ab1", "b"] {
+                    let expected: Vec<_> =
+                        model.keys().filter(|key| key.starts_with(prefix)).cloned().collect();
+                    assert_eq!(all(&mut session, prefix).await, expected);
+                }
+            });
+        }
+    }
+}

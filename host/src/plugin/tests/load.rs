@@ -100,7 +100,7 @@ async fn describe_must_answer_by_itself_and_soon() {
     let spec = components::spec("a", KINDS);
     for (describe, cause) in [
         ("unreachable", "unreachable"),
-        ("(loop $l (br $l))", "processor time"),
+        ("(loop $l (br $l))", "out of time"),
         (
             "(call $kv_get (i32.const 0) (i32.const 0) (i32.const 128))",
             "`kv.get` inside `describe`",
@@ -284,7 +284,9 @@ async fn inspection_tells_what_loading_would() {
     assert_eq!(seen.contract.as_deref(), Some("0.1.0"));
     assert!(seen.imports.contains(&"signalbox:plugin/kv@0.1.0".to_owned()));
     assert_eq!(seen.manifest.as_ref().unwrap().name.as_str(), "a");
-    assert!(serde_json::to_value(&seen).unwrap()["compiled_size"].as_u64().unwrap() > 0);
+    let json = serde_json::to_value(&seen).unwrap();
+    assert!(json["compiled_size"].as_u64().unwrap() > 0);
+    assert_eq!(json["digest"], seen.digest.to_string());
 
     let seen = engine.inspect(components::wants_sockets("a", KINDS).into(), &policy).await;
     let refusal = seen.refusal.unwrap();
