@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
 
 use super::list::List;
-use super::params::{From, PageParams, Params, invalid};
+use super::params::{From, Name, PageParams, Params, invalid};
 use super::reply::{missing, ok};
 use super::walk::{self, Source, shown, stored};
 use super::{Answer, App, Shared};
@@ -199,7 +199,7 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Answer {
 }
 
 /// `GET /deliveries/{id}`
-pub(super) async fn show(State(app): State<App>, Path(id): Path<String>, params: Params) -> Answer {
+pub(super) async fn show(State(app): State<App>, Name(id): Name, params: Params) -> Answer {
     params.finish()?;
     let remedy = "one looks like `stripe.evt_1Nx.charge-counter`, and GET /api/v1/deliveries \
                   lists those kept";

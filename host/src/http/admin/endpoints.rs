@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::list::List;
-use super::params::{Params, invalid};
+use super::params::{Name, Params, invalid};
 use super::reply::{json, missing, ok};
 use super::{Answer, App, Shared};
 use crate::domain::clock::Timestamp;
@@ -112,7 +112,7 @@ fn parse_id(id: &str) -> Result<EndpointId, Problem> {
 }
 
 /// `GET /endpoints/{id}`
-pub(super) async fn show(State(app): State<App>, Path(id): Path<String>, params: Params) -> Answer {
+pub(super) async fn show(State(app): State<App>, Name(id): Name, params: Params) -> Answer {
     params.finish()?;
     let endpoint = app.deps.endpoints.get(parse_id(&id)?).ok_or_else(|| no_such(&id))?;
     ok(&app.endpoint_view(&endpoint))
@@ -126,11 +126,7 @@ struct Deleted {
 }
 
 /// `DELETE /endpoints/{id}`
-pub(super) async fn delete(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    params: Params,
-) -> Answer {
+pub(super) async fn delete(State(app): State<App>, Name(id): Name, params: Params) -> Answer {
     params.finish()?;
     let key = parse_id(&id)?;
     if !app.deps.endpoints.delete(key).await? {

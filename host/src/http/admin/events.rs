@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
 use super::deliveries::{DeliverySummary, of_event};
 use super::list::List;
-use super::params::{From, PageParams, Params, invalid};
+use super::params::{From, Name, PageParams, Params, invalid};
 use super::reply::{missing, ok};
 use super::walk::{self, Source, stored};
 use super::{Answer, App, Shared};
@@ -132,14 +132,14 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Answer {
 }
 
 /// `GET /events/{id}`
-pub(super) async fn show(State(app): State<App>, Path(id): Path<String>, params: Params) -> Answer {
+pub(super) async fn show(State(app): State<App>, Name(id): Name, params: Params) -> Answer {
     params.finish()?;
     let event = app.event(&id).await?;
     ok(&app.view(&event).await?)
 }
 
 /// `GET /events/{id}/raw`: the very bytes that were signed.
-pub(super) async fn raw(State(app): State<App>, Path(id): Path<String>, params: Params) -> Answer {
+pub(super) async fn raw(State(app): State<App>, Name(id): Name, params: Params) -> Answer {
     params.finish()?;
     let event = app.event(&id).await?;
     let media = HeaderValue::from_str(&event.event.content_type);

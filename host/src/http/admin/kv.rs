@@ -2,13 +2,13 @@
 //!
 //! Of a plugin that is not loaded as well: its state is still there.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::list::List;
-use super::params::{Params, invalid};
+use super::params::{Name, Params, invalid};
 use super::reply::{missing, ok};
 use super::{Answer, App};
 use crate::domain::kv::{KvRange, KvVersion, MAX_KEY};
@@ -29,11 +29,7 @@ struct KvView {
 }
 
 /// `GET /plugins/{name}/kv`: in ascending order of keys.
-pub(super) async fn list(
-    State(app): State<App>,
-    Path(name): Path<String>,
-    mut params: Params,
-) -> Answer {
+pub(super) async fn list(State(app): State<App>, Name(name): Name, mut params: Params) -> Answer {
     let plugin: PluginName = name.parse().map_err(|_| {
         missing("plugin", &name, "a name is in lower-case kebab-case, e.g. `charge-counter`")
     })?;

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 
@@ -15,6 +15,24 @@ pub(super) const MAX_LIMIT: usize = 100;
 
 /// Entries of a page where none are asked for, as at Stripe.
 pub(super) const DEFAULT_LIMIT: usize = 10;
+
+/// The one name in a path, decoded.
+#[derive(Debug)]
+pub(super) struct Name(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(name)) => Ok(Self(name)),
+            Err(error) => {
+                let message = format!("the path cannot be read: {error}");
+                Err(Problem::new(StatusCode::BAD_REQUEST, "path_malformed", message))
+            }
+        }
+    }
+}
 
 /// What is left of the query.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! `/plugins`: what is in the plugins' directory, and whether it runs.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
 
 use super::list::List;
-use super::params::Params;
+use super::params::{Name, Params};
 use super::reply::{missing, ok};
 use super::{Answer, App};
 use crate::domain::plugin::{CapabilityRequest, Limits};
@@ -125,11 +125,7 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Answer {
 }
 
 /// `GET /plugins/{name}`
-pub(super) async fn show(
-    State(app): State<App>,
-    Path(name): Path<String>,
-    params: Params,
-) -> Answer {
+pub(super) async fn show(State(app): State<App>, Name(name): Name, params: Params) -> Answer {
     params.finish()?;
     let table = app.deps.routes.current();
     let remedy = "GET /api/v1/plugins lists those in the plugins' directory, refused ones too";

@@ -76,6 +76,8 @@ async fn what_is_not_there_says_so() {
     assert_eq!(host.error("/nothing").await, (404, "path_unknown".into(), Value::Null));
     let reply = host.ask("GET", "/nothing", "", "").await;
     assert_eq!((reply.status, reply.code().as_str()), (404, "path_unknown"));
+    let odd = host.error("/events/%ff").await;
+    assert_eq!(odd, (400, "path_malformed".into(), Value::Null));
     let reply = host.ask("POST", "/api/v1/events", "", "").await;
     assert_eq!((reply.status, reply.code().as_str()), (405, "method_not_allowed"));
     assert_eq!(reply.header("allow"), Some("get,head"));

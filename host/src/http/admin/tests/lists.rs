@@ -116,3 +116,22 @@ async fn what_waits_for_an_absent_plugin_is_parked() {
     assert_eq!(shown["status"], "parked");
     assert_eq!(host.json("/events/evt_1").await["deliveries"][1]["status"], "parked");
 }
+
+#[tokio::test]
+async fn an_event_parked_twice_is_listed_once() {
+    let host = Host::start().await;
+    for n in 1..=3 {
+        host.accept(&format!("evt_{n}"), "a", &["p", "q"]).await;
+    }
+    host.store.change_delivery("stripe.evt_2.q", |d| d.status = Status::Retry);
+    for plugin in ["p", "q"] {
+        let id = format!("stripe.evt_1.{plugin}");
+        host.store.change_delivery(&id, |d| d.status = Status::Retry);
+    }
+    let ids: Vec<_> = ["evt_3", "evt_2", "evt_1"].map(str::to_owned).into();
+    assert_eq!(host.ids("/events?status=parked").await, (ids.clone(), false));
+    for (at, id) in ids.iter().enumerate() {
+        let path = format!("/events?status=parked&starting_after={id}");
+        assert_eq!(host.ids(&path).await, (ids[at + 1..].to_vec(), false), "{path}");
+    }
+}
