@@ -92,7 +92,10 @@ impl From<StoreError> for Problem {
             StoreError::Busy => Self::unavailable("store_busy", message),
             StoreError::Closed => Self::unavailable("store_closed", message),
             StoreError::Damaged { .. } => Self::unavailable("store_damaged", message),
-            _ => Self::unavailable("store_failed", message),
+            StoreError::Failed(_) => Self::unavailable("store_failed", message),
+            StoreError::NoSuchCursor { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "parameter_invalid", message)
+            }
         }
     }
 }

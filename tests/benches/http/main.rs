@@ -38,7 +38,8 @@ fn main() -> anyhow::Result<()> {
         addr: servers.block_on(bare::start())?,
         rounds: Vec::new(),
     }];
-    for (name, store) in receiver::stores()? {
+    let dir = tempfile::tempdir()?;
+    for (name, store) in receiver::stores(dir.path())? {
         let addr = servers.block_on(receiver::start(store))?;
         subjects.push(Subject { name, addr, rounds: Vec::new() });
     }

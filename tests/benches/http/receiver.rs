@@ -1,6 +1,7 @@
 //! The real listener: connections, limits, routes, verification, ingest; over a store.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,6 +20,7 @@ use signalbox::ingest::endpoints::Endpoints;
 use signalbox::plugin::routes::Routes;
 use signalbox::provider::Providers;
 use signalbox::provider::stripe::StripeProvider;
+use signalbox::store::sled::{SledConfig, SledStore};
 use signalbox::store::{
     Admission, Claim, ClaimRequest, DeliveryQuery, EventQuery, NewEvent, Page, Retained,
     RetentionPolicy, Settled, Settlement, Store, StoreError, StoreStats,
@@ -31,9 +33,13 @@ use super::SECRET;
 /// The one endpoint's UUID.
 pub(crate) const ENDPOINT: &str = "6f2c6d8e-3c1f-4a43-9d0e-0c5b3f1a7e11";
 
-/// The stores to receive into, each with a name for the table.
-pub(crate) fn stores() -> anyhow::Result<Vec<(&'static str, Arc<dyn Store>)>> {
-    Ok(vec![("signalbox, keeping nothing", Arc::new(Nothing::default()))])
+/// The stores to receive into, each with a name for the table. The durable one lives in `dir`.
+pub(crate) fn stores(dir: &Path) -> anyhow::Result<Vec<(&'static str, Arc<dyn Store>)>> {
+    let durable = SledStore::open(&SledConfig::new(dir.join("store")))?;
+    Ok(vec![
+        ("signalbox, keeping nothing", Arc::new(Nothing::default())),
+        ("signalbox, durable", durable),
+    ])
 }
 
 /// Serve from now on.
