@@ -28,7 +28,8 @@ pub(crate) async fn events_page_both_ways<E: Engine>() {
     let before = |id: &str| Some(Cursor::Before(key(id)));
     assert!(store.events(query(5, None)).await.unwrap().data.is_empty());
     ten(&*store).await;
-    let cases: [(usize, Option<Cursor<EventKey>>, &[&str], bool); 9] = [
+    type Case = (usize, Option<Cursor<EventKey>>, &'static [&'static str], bool);
+    let cases: [Case; 9] = [
         (3, None, &["9", "8", "7"], true),
         (10, None, &["9", "8", "7", "6", "5", "4", "3", "2", "1", "0"], false),
         (3, after("7"), &["6", "5", "4"], true),

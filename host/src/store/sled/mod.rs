@@ -3,31 +3,45 @@
 //! One committer writes, everybody reads; nothing above this module knows that sled exists.
 #![doc = include_str!("LAYOUT.md")]
 
-mod accept;
-mod attempts;
-mod cache;
-mod claim;
-mod committer;
-mod compact;
+// In reading order.
 mod config;
-mod directory;
-mod endpoints;
 mod error;
-mod kv;
+
 mod layout;
-mod list;
-mod mark;
-mod names;
-mod open;
-mod queue;
-mod record;
-mod retain;
 mod rows;
-mod settle;
-mod shared;
-mod store;
+
+mod record;
+
 mod table;
 mod write_set;
+
+mod cache;
+mod names;
+mod queue;
+
+mod directory;
+mod mark;
+
+mod open;
+mod shared;
+
+mod accept;
+
+mod attempts;
+mod kv;
+mod settle;
+
+mod retain;
+
+mod committer;
+
+mod claim;
+mod endpoints;
+mod list;
+
+mod store;
+
+mod compact;
 
 pub use compact::{Compacted, compact};
 pub use config::SledConfig;

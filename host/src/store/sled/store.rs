@@ -24,6 +24,7 @@ use super::attempts::HISTORY_LOG_BYTES;
 use super::committer::{COMMIT_BYTES, Committer, Life, Reply, Request};
 use super::config::SledConfig;
 use super::error::OpenError;
+use super::rows::Counters;
 use super::shared::Shared;
 use super::write_set::View;
 use super::{claim, endpoints, kv, layout, list, open};
@@ -45,6 +46,15 @@ impl SledStore {
     /// An [`OpenError`] that names the cause and the remedy.
     pub fn open(config: &SledConfig) -> Result<Arc<Self>, OpenError> {
         let (shared, counters) = open::open(config)?;
+        Self::start(config, shared, counters)
+    }
+
+    /// Serve what was opened.
+    pub(super) fn start(
+        config: &SledConfig,
+        shared: Shared,
+        counters: Counters,
+    ) -> Result<Arc<Self>, OpenError> {
         let shared = Arc::new(shared);
         let (requests, waiting) = mpsc::channel(config.queue.max(1));
         let (life_tx, life) = watch::channel(Life::Open);

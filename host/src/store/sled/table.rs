@@ -125,6 +125,13 @@ impl Table {
         self.file.sync_data().map_err(RowError::Sync)
     }
 
+    /// From now on no `sync` succeeds.
+    #[cfg(test)]
+    pub(super) fn break_sync(&mut self) -> std::io::Result<()> {
+        self.file = File::open("/dev/null")?;
+        Ok(())
+    }
+
     fn whole(&self, key: &[u8], value: sled::IVec) -> Result<Value, RowError> {
         match value.first() {
             Some(&WHOLE) => Ok(Value(Held::Row(value))),

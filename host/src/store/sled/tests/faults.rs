@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::store::contract::{START, accept, claim, done, event, key, plugin, put, request};
 use crate::store::{Admission, Settled, StoreError};
 
+use super::super::open;
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,4 +91,27 @@ async fn many_of_each_at_once_commit_together() {
     // Keys of one to three digits and values of four bytes.
     let bytes = 10 + 2 * 90 + 3 * 200 + 4 * 300;
     assert_eq!(store.kv_usage(&plugin("a")).await.unwrap(), bytes);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sync_that_fails_ends_the_store() {
+    let place = Place::new();
+    let config = place.config();
+    let (mut shared, counters) = open::open(&config).unwrap();
+    shared.table.break_sync().unwrap();
+    let store = SledStore::start(&config, shared, counters).unwrap();
+    let posts = (0..32).map(|n| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.accept(vec![event(&n.to_string(), &["a"])]).await })
+    });
+    for post in posts.collect::<Vec<_>>() {
+        let answer = post.await.unwrap();
+        assert!(matches!(answer, Err(StoreError::Failed(_))), "{answer:?}");
+    }
+    assert!(store.failed().await.contains("synchronising"));
+    let claim = store.claim(request(&["a"], 9, START)).await;
+    assert!(matches!(claim, Err(StoreError::Failed(_))), "nothing unsure is handed out: {claim:?}");
+    assert!(matches!(store.stats().await, Err(StoreError::Failed(_))));
+    assert!(matches!(store.close().await, Err(StoreError::Failed(_))));
+    assert!(config.path.join("RUNNING").exists(), "the next opening knows");
 }
