@@ -16,11 +16,11 @@ attempts = 1
 fn misbehaving() -> Vec<(&'static str, &'static str, Vec<u8>, &'static str)> {
     let kind = ["charge.succeeded"];
     vec![
-        ("endless", "out_of_time", components::endless_loop("endless", &kind), "CPU"),
+        ("endless", "out_of_time", components::endless_loop("endless", &kind), "processor time"),
         ("bomb", "out_of_memory", components::memory_bomb("bomb", &kind), "memory"),
         ("deep", "crashed", components::stack_overflow("deep", &kind), "stack"),
         ("flood", "ok", components::log_flood("flood", &kind, 10_000, 100), ""),
-        ("start", "crashed", components::trap_at_start("start", &kind), "instantiat"),
+        ("start", "crashed", components::trap_at_start("start", &kind), "unreachable"),
         ("trap", "crashed", components::trap("trap", &kind, "no such customer"), "unreachable"),
     ]
 }
@@ -48,9 +48,9 @@ async fn each_failure_has_its_outcome_and_hurts_nobody_else() {
         assert_eq!(delivery["status"], expected, "{name}");
     }
     let flood = host.ended(&format!("stripe.{id}.flood")).await.unwrap();
-    let kept = flood["logs"]["records"].as_array().unwrap().len();
+    let kept = flood["logs"].as_array().unwrap().len();
     assert!(kept <= 200, "{kept} log records kept");
-    assert!(flood["logs"]["dropped"].as_u64().unwrap() > 0);
+    assert!(flood["logs_dropped"].as_u64().unwrap() > 0);
     let good = host.ended(&format!("stripe.{id}.good")).await.unwrap();
     assert_eq!(good["status"], "done");
 }
@@ -111,7 +111,7 @@ async fn what_is_no_plugin_is_refused_by_name_and_the_rest_runs() {
         assert_eq!(plugin["status"], "refused", "{plugin:#}");
         let reason = plugin["reason"].as_str().unwrap();
         let word = match file.rsplit('/').next().unwrap() {
-            "core.wasm" => "core module",
+            "core.wasm" => "core WebAssembly module",
             "empty.wasm" => "empty",
             _ => "",
         };

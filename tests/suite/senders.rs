@@ -73,7 +73,8 @@ async fn every_type_signed_by_stripes_node_library() {
 #[tokio::test]
 async fn both_libraries_accept_what_trigger_signs() {
     let host = Host::start(&[], "").unwrap();
-    let args = ["trigger", "charge.succeeded", "--print", "--output", "json"];
+    let url = host.webhook_url();
+    let args = ["trigger", "charge.succeeded", "--to", &url, "--print", "--output", "json"];
     let output = host.cli(&args).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let printed: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -40,6 +40,9 @@ const OWNED: &[(&str, &[&str])] = &[
     ("reqwest", &["cli"]),
 ];
 
+/// Files that a generator wrote; a test of the SDK holds them to the contract.
+const GENERATED: &[&str] = &["sdk/rust/src/host/bindings.rs"];
+
 /// No file is longer.
 const LONGEST: usize = 500;
 /// The median file is shorter.
@@ -66,6 +69,12 @@ fn module(file: &Path) -> Option<String> {
     let first = below.components().next().unwrap().as_os_str().to_str().unwrap();
     let name = first.strip_suffix(".rs").unwrap_or(first);
     (!["lib", "main"].contains(&name)).then(|| name.to_owned())
+}
+
+/// Whether a file of `host/src` holds tests alone, which may stand in for the world outside.
+fn is_test(file: &Path) -> bool {
+    let name = file.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+    name.ends_with("tests") || file.components().any(|part| part.as_os_str() == "tests")
 }
 
 /// Lines that are code: no comment lines.
@@ -106,7 +115,7 @@ fn a_module_uses_only_lower_layers() {
 fn a_library_is_known_to_its_module_alone() {
     let mut broken = Vec::new();
     for file in sources(&root().join("host/src")) {
-        let Some(own) = module(&file) else { continue };
+        let Some(own) = module(&file).filter(|_| !is_test(&file)) else { continue };
         let text = std::fs::read_to_string(&file).unwrap();
         for (number, line) in code(&text) {
             for (library, owners) in OWNED {
@@ -130,6 +139,9 @@ fn files_are_small_and_say_what_they_are() {
     let mut sizes = Vec::new();
     for dir in ["host/src", "sdk/rust", "tests", "example-plugins"] {
         for file in sources(&root().join(dir)) {
+            if GENERATED.iter().any(|generated| file.ends_with(generated)) {
+                continue;
+            }
             let text = std::fs::read_to_string(&file).unwrap();
             let lines = text.lines().count();
             sizes.push(lines);

@@ -292,7 +292,7 @@ impl Value for WebUrl {
     const EXPECTED: &'static str = "a URL such as `https://hooks.example.com`";
 
     fn read(node: &Node, _: &Scope<'_>) -> Result<Self, Fault> {
-        let url = reqwest::Url::parse(text(node)?.trim()).map_err(|_| Fault::Form)?;
+        let url = url::Url::parse(text(node)?.trim()).map_err(|_| Fault::Form)?;
         let plain = matches!(url.scheme(), "http" | "https")
             && url.has_host()
             && url.username().is_empty()
