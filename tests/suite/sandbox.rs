@@ -6,10 +6,14 @@ use serde_json::Value;
 use signalbox_tests::host::Host;
 use signalbox_tests::{components, stripe};
 
-/// One attempt each, and little time, so that every failure ends as a dead letter soon.
+/// One attempt each, so that every failure ends as a dead letter at once; and time by the clock
+/// enough that on a busy machine the limit of processor time is the one that is met.
 const SETTINGS: &str = r#"
 [dispatch]
 attempts = 1
+
+[plugins.limits]
+wall = "50s"
 "#;
 
 /// Which plugin misbehaves how, on which event type, and the outcome that must be named.
