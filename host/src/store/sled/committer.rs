@@ -59,6 +59,13 @@ impl Request {
     }
 }
 
+/// How long the committer waits for more, as long as more keeps coming, before it commits. Senders
+/// that were answered together come back together: without this pause a commit takes the first few
+/// of them and all others wait for the next. A lone sender never waits.
+const GATHER_STEP: Duration = Duration::from_micros(100);
+/// Most such pauses before one commit.
+const GATHER_STEPS: usize = 12;
+
 /// Whether the store still takes requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Life {
@@ -101,6 +108,39 @@ impl Answer {
     }
 }
 
+/// Requests that will be one commit.
+struct Batch {
+    requests: Vec<Request>,
+    size: usize,
+}
+
+impl Batch {
+    fn of(first: Request) -> Self {
+        Self { size: first.size(), requests: vec![first] }
+    }
+
+    fn closes(&self) -> bool {
+        matches!(self.requests.last(), Some(Request::Close))
+    }
+
+    fn is_full(&self) -> bool {
+        self.requests.len() >= COMMIT_REQUESTS || self.closes()
+    }
+
+    /// Take what waits. Answers the request that no longer fits.
+    fn fill(&mut self, requests: &mut mpsc::Receiver<Request>) -> Option<Request> {
+        while !self.is_full() {
+            let next = requests.try_recv().ok()?;
+            if self.size + next.size() > COMMIT_BYTES {
+                return Some(next);
+            }
+            self.size += next.size();
+            self.requests.push(next);
+        }
+        None
+    }
+}
+
 impl Committer {
     /// The writer of `shared`, whose counters are these.
     pub(super) fn new(shared: Arc<Shared>, counters: Counters, life: watch::Sender<Life>) -> Self {
@@ -126,23 +166,27 @@ impl Committer {
 
     fn serve(&mut self, requests: &mut mpsc::Receiver<Request>) -> Result<(), RowError> {
         let mut left_over = None;
+        let mut alone = true;
         loop {
             let first = left_over.take().or_else(|| requests.blocking_recv());
             // Abandoned without a close: the next opening finds an unclean stop.
             let Some(first) = first else { return Ok(()) };
-            let mut size = first.size();
-            let mut batch = vec![first];
-            while batch.len() < COMMIT_REQUESTS && !matches!(batch.last(), Some(Request::Close)) {
-                let Ok(next) = requests.try_recv() else { break };
-                if size + next.size() > COMMIT_BYTES {
-                    left_over = Some(next);
+            let mut batch = Batch::of(first);
+            left_over = batch.fill(requests);
+            for _ in 0..GATHER_STEPS {
+                let before = batch.requests.len();
+                if left_over.is_some() || batch.is_full() || (alone && before == 1) {
                     break;
                 }
-                size += next.size();
-                batch.push(next);
+                std::thread::sleep(GATHER_STEP);
+                left_over = batch.fill(requests);
+                if batch.requests.len() == before {
+                    break;
+                }
             }
-            let close = matches!(batch.last(), Some(Request::Close));
-            self.commit(batch)?;
+            alone = batch.requests.len() == 1;
+            let close = batch.closes();
+            self.commit(batch.requests)?;
             if close {
                 return self.close();
             }
