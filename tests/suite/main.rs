@@ -8,6 +8,10 @@
     clippy::panic,
     reason = "a test that cannot go on says so by a panic"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a seed to repeat, and the environment that a command under test must not inherit"
+)]
 
 mod crash;
 mod quickstart;
