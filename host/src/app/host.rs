@@ -94,7 +94,20 @@ impl Host {
         let settings = wiring::store(config);
         let store: Arc<dyn Store> =
             tokio::task::spawn_blocking(move || SledStore::open(&settings)).await??;
+        let started = Self::start_on(Arc::clone(&store), config, clock).await;
+        if started.is_err() {
+            // What kept the host from starting is no unclean stop of the store.
+            store.close().await?;
+        }
+        started
+    }
 
+    /// Start every part but the store, which is open.
+    async fn start_on(
+        store: Arc<dyn Store>,
+        config: &Config,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let engine = Engine::new(&wiring::engine(config, processors), Arc::clone(&clock))?;
         let routes = Routes::default();
@@ -211,4 +224,26 @@ pub async fn serve(config: &Config, ready: impl FnOnce(&Host)) -> anyhow::Result
         tracing::info!("stopping");
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_start_that_fails_leaves_a_closed_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut config = Config::default();
+        config.store.path = dir.path().join("data");
+        config.plugins.dir = dir.path().to_owned();
+        config.server.listen = ([127, 0, 0, 1], 0).into();
+        config.server.admin_listen = taken.local_addr().unwrap();
+        let refused = Host::start(&config).await.unwrap_err();
+        assert!(refused.to_string().contains("server.admin_listen"), "{refused:#}");
+        // The store's mark of a process that uses it; what it leaves behind is an unclean stop.
+        let store = config.store.path.join("store");
+        assert!(store.join("FORMAT").exists());
+        assert!(!store.join("RUNNING").exists());
+    }
 }

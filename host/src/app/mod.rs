@@ -11,8 +11,10 @@
 //! then the rest; the store last.
 
 mod host;
+mod offline;
 mod token;
 mod wiring;
 
 pub use host::{Host, serve};
+pub(crate) use offline::compact;
 pub(crate) use wiring::{policy, providers};

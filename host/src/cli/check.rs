@@ -90,12 +90,10 @@ pub(crate) fn print(inspection: &Value, format: Format, cx: &mut Context) -> any
     }
 }
 
-/// As the admin API would show it: the digest as text, times in milliseconds.
+/// As the admin API would show it: times in milliseconds.
 fn view(mut inspection: Value) -> Value {
-    let digest = digest(&inspection);
     if let Value::Object(fields) = &mut inspection {
         fields.insert("object".to_owned(), "component".into());
-        fields.insert("digest".to_owned(), digest.into());
     }
     if let Some(Value::Object(limits)) = inspection.get_mut("limits") {
         for name in ["cpu", "wall"] {
@@ -105,14 +103,6 @@ fn view(mut inspection: Value) -> Value {
         }
     }
     inspection
-}
-
-/// `sha256:…`, of a list of bytes.
-fn digest(inspection: &Value) -> String {
-    let bytes = inspection.get("digest").and_then(Value::as_array);
-    let byte = |value: &Value| u8::try_from(value.as_u64()?).ok();
-    let bytes: Vec<u8> = bytes.into_iter().flatten().filter_map(byte).collect();
-    format!("sha256:{}", hex::encode(bytes))
 }
 
 /// A duration as serde writes one.
@@ -151,7 +141,7 @@ fn card(inspection: &Value, style: Style) -> Vec<(String, Cell)> {
     field("size", Cell::bytes(inspection, "size"));
     field("compiled size", Cell::bytes(inspection, "compiled_size"));
     field("pooled", Cell::field(inspection, "pooled"));
-    field("digest", Cell::new(digest(inspection)));
+    field("digest", Cell::field(inspection, "digest"));
     field("imports", list(inspection.get("imports"), plain));
     field("exports", list(inspection.get("exports"), plain));
     let limits = view(inspection.clone()).get("limits").map(plain).unwrap_or_default();
@@ -175,11 +165,12 @@ fn subscription(subscription: &Value) -> String {
 mod tests {
     use super::*;
     use crate::cli::table;
-    use crate::domain::clock::Timestamp;
+    use crate::domain::clock::{SystemClock, Timestamp};
+    use crate::plugin::Policy;
 
     fn inspection() -> Value {
         json!({
-            "size": 90_112, "digest": vec![171_u8; 32], "imports": ["signalbox:plugin/kv@0.1.0", "signalbox:plugin/log@0.1.0"],
+            "size": 90_112, "digest": "sha256:abab", "imports": ["signalbox:plugin/kv@0.1.0", "signalbox:plugin/log@0.1.0"],
             "exports": ["signalbox:plugin/handler@0.1.0"], "contract": "0.1.0",
             "compiled_size": 200_000, "pooled": true,
             "manifest": {"name": "ledger", "version": "1.2.0", "attributes": [],
@@ -204,7 +195,18 @@ mod tests {
             assert!(text.contains(line), "{text}");
         }
         let json = view(inspection());
-        assert_eq!(json["digest"], format!("sha256:{}", "ab".repeat(32)));
         assert_eq!(json["limits"]["cpu_ms"], 1_500);
+    }
+
+    /// The inspection above is written by hand; this is what the engine really makes.
+    #[tokio::test]
+    async fn the_digest_is_that_of_the_file() {
+        let config = EngineConfig { pool: 0, ..EngineConfig::default() };
+        let engine = Engine::new(&config, Arc::new(SystemClock)).unwrap();
+        let made = engine.inspect(Bytes::from_static(b"x"), &Policy::default()).await;
+        let style = Style { terminal: false, colour: false, now: Timestamp::from_secs(0) };
+        let text = table::card(card(&serde_json::to_value(made).unwrap(), style), style);
+        let digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+        assert!(text.contains(&format!("\ndigest         sha256:{digest}\n")), "{text}");
     }
 }

@@ -52,7 +52,7 @@ pub(super) const COLUMNS: [Column; 7] = [
     Column { title: "ATTEMPTS", cell: |delivery, _| Cell::field(delivery, "attempts") },
     Column { title: "OUTCOME", cell: |delivery, _| Cell::status(delivery, "outcome") },
     Column { title: "NEXT", cell: |delivery, s| Cell::time(delivery, "next_attempt_at", s) },
-    Column { title: "REASON", cell: |delivery, _| Cell::field(delivery, "reason") },
+    Column { title: "REASON", cell: |delivery, _| Cell::first_line(delivery, "reason") },
 ];
 
 pub(crate) async fn run(command: Command, cx: &mut Context) -> anyhow::Result<()> {
@@ -78,7 +78,7 @@ const ATTEMPTS: [Column; 7] = [
     Column { title: "CPU", cell: |attempt, _| micros(attempt, "cpu_us") },
     Column { title: "WALL", cell: |attempt, _| micros(attempt, "wall_us") },
     Column { title: "MEMORY", cell: |attempt, _| Cell::bytes(attempt, "memory_bytes") },
-    Column { title: "REASON", cell: |attempt, _| Cell::field(attempt, "reason") },
+    Column { title: "REASON", cell: |attempt, _| Cell::first_line(attempt, "reason") },
 ];
 
 fn micros(object: &Value, name: &str) -> Cell {

@@ -17,6 +17,7 @@ mod times;
 pub mod build;
 mod build_command;
 mod check;
+mod compact;
 mod completion;
 mod config_command;
 mod deliveries;
@@ -74,6 +75,7 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config_command::Command),
+    Compact(compact::Args),
     Completion(completion::Args),
 }
 
@@ -95,6 +97,7 @@ impl Command {
             Self::Plugins(command) => plugins::run(command, cx).await,
             Self::Endpoints(command) => endpoints::run(command, cx).await,
             Self::Config(command) => config_command::run(command, cx),
+            Self::Compact(args) => compact::run(args, cx),
             Self::Completion(args) => completion::run(args, cx),
         }
     }

@@ -56,6 +56,12 @@ impl Cell {
         }
     }
 
+    /// The first line of a field: what follows it is a guest's stack, and no table's.
+    pub(crate) fn first_line(object: &Value, name: &str) -> Self {
+        let text = object.get(name).and_then(Value::as_str).and_then(|text| text.lines().next());
+        Self::value(&Value::from(text))
+    }
+
     /// Several things: a line each for a person, between commas for a program.
     pub(crate) fn lines(lines: &[String], style: Style) -> Self {
         Self::value(&Value::from(lines.join(if style.terminal { "\n" } else { ", " })))

@@ -26,7 +26,7 @@ fn the_commands_are_well_formed_and_each_has_examples() {
     }
     let mut all = Vec::new();
     leaves(&Cli::command(), "", &mut all);
-    assert_eq!(all.len(), 19, "{all:?}");
+    assert_eq!(all.len(), 20, "{all:?}");
     for (path, after) in all {
         assert!(
             after.contains(&format!("{} ", path.trim())) || after.contains(path.trim()),
@@ -264,7 +264,7 @@ async fn an_endpoint_is_made_with_secrets_that_stay_hidden() {
 async fn a_component_that_will_not_load_is_a_failure_with_its_remedy() {
     let host = Host::start().await;
     let mut cx = host.context(false);
-    let mut inspection = json!({"size": 8, "digest": [], "imports": [], "exports": [], "warnings": [],
+    let mut inspection = json!({"size": 8, "digest": "sha256:00", "imports": [], "exports": [], "warnings": [],
         "refusal": {"step": "parse", "cause": "it is a core module", "remedy": "make a component of it"}});
     let error = super::check::print(&inspection, Format::Table, &mut cx).unwrap_err();
     assert_eq!(

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -64,6 +64,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a connection is left alone before it counts as idle: its first request is on the way.
 const FRESH: Duration = Duration::from_millis(100);
 
+/// Time between two warnings that all connections are in use: whoever opens them must not fill the
+/// log as well.
+const CROWDED_WARNING: Duration = Duration::from_secs(10);
+
 /// A bound socket and the limits of its connections.
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -97,9 +101,12 @@ impl Listener {
         let tasks = TaskTracker::new();
         // Ends the idle connections of now; replaced each time.
         let mut idle = shutdown.child_token();
+        let mut warned = None;
         let cut = CancellationToken::new();
         while let Some(stream) = self.accept(&shutdown).await {
-            let Some(permit) = free_slot(&slots, &mut idle, &shutdown).await else { break };
+            let Some(permit) = free_slot(&slots, &mut idle, &mut warned, &shutdown).await else {
+                break;
+            };
             let flag = LingerFlag::default();
             let service = service(flag.clone());
             let io = self.dress(stream, flag);
@@ -160,12 +167,16 @@ type Wire = TokioIo<Linger<std::pin::Pin<Box<TimeoutStream<TcpStream>>>>>;
 async fn free_slot(
     slots: &Arc<Semaphore>,
     idle: &mut CancellationToken,
+    warned: &mut Option<Instant>,
     shutdown: &CancellationToken,
 ) -> Option<OwnedSemaphorePermit> {
     if let Ok(permit) = slots.clone().try_acquire_owned() {
         return Some(permit);
     }
-    tracing::warn!("all connections are in use; ending those that idle");
+    if warned.is_none_or(|at| at.elapsed() >= CROWDED_WARNING) {
+        *warned = Some(Instant::now());
+        tracing::warn!("all connections are in use; ending those that idle");
+    }
     idle.cancel();
     *idle = shutdown.child_token();
     shutdown.run_until_cancelled(slots.clone().acquire_owned()).await?.ok()

@@ -38,6 +38,7 @@ async fn a_wrong_parameter_is_named() {
         ("/events?starting_after=github:evt_1", "starting_after"),
         ("/events?starting_after=evt_1&ending_before=evt_1", "ending_before"),
         ("/events?status=parked&ending_before=evt_1", "ending_before"),
+        ("/events?type=charge.*", "type"),
         ("/deliveries?starting_after=odd", "starting_after"),
         ("/deliveries?ending_before=stripe.evt_1.q", "ending_before"),
         ("/deliveries?plugin=Not_a_name", "plugin"),
