@@ -78,8 +78,8 @@ pub struct ServerLimits {
     /// Open connections of the webhook listener; more wait in the kernel's queue. Default 1,024: a
     /// provider opens tens.
     pub connections: usize,
-    /// Webhooks under way at once, each of which may hold a whole body. Default 256: many group
-    /// commits' worth, and at most 256 MiB.
+    /// Webhooks worked on at once, and as many whose large body still comes. Default 256: many
+    /// group commits' worth, and at most 256 MiB of large bodies.
     pub in_flight: usize,
     /// Bytes of a body. Default 1 MiB: Stripe's largest events are some hundred kilobytes.
     pub body: u64,

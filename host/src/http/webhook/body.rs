@@ -9,6 +9,12 @@ use std::pin::pin;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Bytes of a body that are read without a turn among the large ones. Nearly every event is
+/// smaller, so senders that dawdle over large bodies keep no event waiting; and all connections
+/// together hold 64 MiB of small ones at the most.
+pub(super) const SMALL_BODY: usize = 64 << 10;
 
 /// Why there is no whole body.
 #[derive(Debug, thiserror::Error)]
@@ -16,13 +22,21 @@ pub(super) enum BodyError {
     /// It is, or says it is, longer than the cap.
     #[error("the body is longer than the {0} bytes that this host takes")]
     TooLarge(usize),
+    /// It is large, and as many large bodies as may be are being read.
+    #[error("too many large bodies are being read; try again shortly")]
+    Crowded,
     /// It ended early or was malformed.
     #[error("the body did not come whole: {0}")]
     Broken(Box<dyn Error + Send + Sync>),
 }
 
-/// All of `body`, if it has at most `cap` bytes. Reads no further than the frame that is over.
-pub(super) async fn read<B>(body: B, cap: usize) -> Result<Bytes, BodyError>
+/// All of `body`, if it has at most `cap` bytes, and the turn of `large` that it took if it has more
+/// than [`SMALL_BODY`]. Reads no further than the frame that is over.
+pub(super) async fn read<B>(
+    body: B,
+    cap: usize,
+    large: &Semaphore,
+) -> Result<(Bytes, Option<SemaphorePermit<'_>>), BodyError>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -37,6 +51,7 @@ where
     // Most bodies come as one frame, which is then used as it is.
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
+    let mut turn = None;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| BodyError::Broken(error.into()))?;
         // Trailers mean nothing here.
@@ -45,17 +60,21 @@ where
         if data.len() > cap - held {
             return Err(BodyError::TooLarge(cap));
         }
+        if turn.is_none() && held + data.len() > SMALL_BODY {
+            turn = Some(large.try_acquire().map_err(|_| BodyError::Crowded)?);
+        }
         if held == 0 {
             first = data;
             continue;
         }
         if whole.is_empty() {
-            whole.reserve(expected.max(held + data.len()));
+            // What a sender merely announces is not yet worth its memory.
+            whole.reserve(expected.min(SMALL_BODY).max(held + data.len()));
             whole.extend_from_slice(&first);
         }
         whole.extend_from_slice(&data);
     }
-    Ok(if whole.is_empty() { first } else { whole.freeze() })
+    Ok((if whole.is_empty() { first } else { whole.freeze() }, turn))
 }
 
 #[cfg(test)]
@@ -91,7 +110,8 @@ mod tests {
     #[tokio::test]
     async fn a_declared_length_over_the_cap_is_refused_unread() {
         let mut pieces = Pieces(VecDeque::from([vec![1]]), Some(11));
-        let refused = read(Pin::new(&mut pieces), 10).await;
+        let large = Semaphore::new(1);
+        let refused = read(Pin::new(&mut pieces), 10, &large).await;
         assert!(matches!(refused, Err(BodyError::TooLarge(10))));
         assert_eq!(pieces.0.len(), 1);
     }
@@ -99,9 +119,24 @@ mod tests {
     #[tokio::test]
     async fn what_is_over_the_cap_is_read_no_further() {
         let mut pieces = Pieces(VecDeque::from([vec![1; 6], vec![2; 5], vec![3]]), None);
-        let refused = read(Pin::new(&mut pieces), 10).await;
+        let large = Semaphore::new(1);
+        let refused = read(Pin::new(&mut pieces), 10, &large).await;
         assert!(matches!(refused, Err(BodyError::TooLarge(10))));
         assert_eq!(pieces.0, [vec![3]]);
+    }
+
+    #[tokio::test]
+    async fn only_a_large_body_takes_a_turn() {
+        let large = Semaphore::new(1);
+        let half = || vec![1; SMALL_BODY / 2];
+        let small = Pieces(VecDeque::from([half(), half()]), None);
+        assert!(read(small, 1 << 20, &large).await.unwrap().1.is_none());
+        let pieces = || Pieces(VecDeque::from([half(), half(), vec![1]]), None);
+        let (_, turn) = read(pieces(), 1 << 20, &large).await.unwrap();
+        assert!(turn.is_some());
+        assert!(matches!(read(pieces(), 1 << 20, &large).await, Err(BodyError::Crowded)));
+        drop(turn);
+        assert!(read(pieces(), 1 << 20, &large).await.is_ok());
     }
 
     proptest! {
@@ -114,8 +149,8 @@ mod tests {
             let all = pieces.concat();
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let body = Pieces(pieces.into(), lie);
-            match runtime.block_on(read(body, cap)) {
-                Ok(read) => prop_assert_eq!(read, all),
+            match runtime.block_on(read(body, cap, &Semaphore::new(1))) {
+                Ok((read, _)) => prop_assert_eq!(read, all),
                 Err(_) => prop_assert!(
                     all.len() > cap || lie.is_some_and(|lie| lie > cap as u64)
                 ),

@@ -56,8 +56,9 @@ pub struct WebhookConfig {
     /// How long a whole body may take to come. Default 15 s: within the time that providers wait
     /// for an answer.
     pub body: Duration,
-    /// Requests to known endpoints under way at once, each of which may hold a whole body. Default
-    /// 256: many group commits' worth, and at most 256 MiB.
+    /// Requests to known endpoints whose body is here and is worked on, and as many whose body is
+    /// large (over 64 KiB) and still comes. Default 256: many group commits' worth, and at most
+    /// 256 MiB of large bodies.
     pub in_flight: usize,
 }
 
@@ -101,7 +102,8 @@ impl WebhookServer {
         let listener = Listener::bind(config.listen, config.connections.clone()).await?;
         let local_addr = listener.local_addr()?;
         let in_flight = Semaphore::new(config.in_flight);
-        let receiver = Arc::new(Receiver { deps, config, in_flight });
+        let large = Semaphore::new(config.in_flight);
+        let receiver = Arc::new(Receiver { deps, config, in_flight, large });
         Ok((Self { listener, receiver }, WebhookHandle { local_addr }))
     }
 

@@ -10,7 +10,7 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::{HeaderMap, Request, Response, StatusCode};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::answer::Answer;
@@ -29,7 +29,10 @@ use crate::provider::{Proof, RawRequest};
 pub(super) struct Receiver {
     pub(super) deps: WebhookDeps,
     pub(super) config: WebhookConfig,
+    /// Requests whose body is here.
     pub(super) in_flight: Semaphore,
+    /// Large bodies that are being read or worked on.
+    pub(super) large: Semaphore,
 }
 
 impl Receiver {
@@ -80,11 +83,12 @@ impl Receiver {
             Problem::unavailable("provider_unknown", message)
         })?;
         check_media(request.headers())?;
-        let _turn = self.in_flight.try_acquire().map_err(|_| overloaded())?;
 
         let (head, body) = request.into_parts();
-        let body = self.read(body).await?;
+        let (body, _large) = self.read(body).await?;
         *unread = false;
+        // Not before the body is here: who sends it slowly, or never, takes nobody's turn.
+        let _turn = self.in_flight.try_acquire().map_err(|_| overloaded())?;
         let raw = RawRequest { headers: headers(&head.headers), body };
         let proof =
             Proof { secrets: &endpoint.secrets, tolerance: endpoint.tolerance, now: clock.now() };
@@ -107,15 +111,19 @@ impl Receiver {
         Ok(Answer::Admitted { id: name, admission })
     }
 
-    async fn read(&self, body: Incoming) -> Result<Bytes, Problem> {
+    async fn read(
+        &self,
+        body: Incoming,
+    ) -> Result<(Bytes, Option<SemaphorePermit<'_>>), Problem> {
         let WebhookConfig { body_bytes, body: deadline, .. } = &self.config;
         let refuse = |code, message: String| Problem::new(StatusCode::BAD_REQUEST, code, message);
-        match timeout(*deadline, body::read(body, *body_bytes)).await {
+        match timeout(*deadline, body::read(body, *body_bytes, &self.large)).await {
             Ok(Ok(body)) => Ok(body),
             Ok(Err(error @ BodyError::TooLarge(_))) => {
                 let status = StatusCode::PAYLOAD_TOO_LARGE;
                 Err(Problem::new(status, "body_too_large", error.to_string()))
             }
+            Ok(Err(BodyError::Crowded)) => Err(overloaded()),
             Ok(Err(error @ BodyError::Broken(_))) => {
                 Err(refuse("body_incomplete", error.to_string()))
             }

@@ -38,6 +38,22 @@ async fn a_slow_head_is_cut_and_an_idle_connection_ends() {
 }
 
 #[tokio::test]
+async fn slow_bodies_take_nobodys_turn() {
+    let host = Host::with(MemoryStore::default(), |config| {
+        config.body = HANGS;
+        config.in_flight = 1;
+    })
+    .await;
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let mut client = host.client().await;
+        client.send(format!("{}Content-Length: 9\r\n\r\n{{", head(BODY))).await;
+        slow.push(client);
+    }
+    assert_eq!(host.client().await.ask(post(BODY)).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_slow_body_is_refused_and_frees_its_turn() {
     let host = Host::with(MemoryStore::default(), |config| {
         config.body = SHORT;
