@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{DispatchConfig, DispatchDeps, Dispatcher, Ended};
+use super::{DispatchConfig, DispatchDeps, DispatchHandle, Dispatcher, Ended};
 use crate::domain::backoff::Backoff;
 use crate::domain::clock::{Clock as _, SystemClock};
 use crate::domain::delivery::{Delivery, DeliveryId, Outcome, Status};
@@ -35,6 +35,7 @@ struct Bench {
     store: Arc<Gate>,
     engine: Engine,
     routes: Routes,
+    handle: DispatchHandle,
     ended: broadcast::Receiver<Arc<Ended>>,
     shutdown: CancellationToken,
     running: JoinHandle<()>,
@@ -81,7 +82,7 @@ impl Bench {
         let ended = handle.subscribe();
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(dispatcher.run(shutdown.clone()));
-        let bench = Self { store, engine, routes, ended, shutdown, running, _dir: dir };
+        let bench = Self { store, engine, routes, handle, ended, shutdown, running, _dir: dir };
         bench.route(components).await;
         bench
     }

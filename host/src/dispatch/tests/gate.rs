@@ -16,7 +16,7 @@ use crate::domain::plugin::PluginName;
 use crate::store::sled::SledStore;
 use crate::store::{
     Admission, Claim, ClaimRequest, DeliveryQuery, EventQuery, NewEvent, Page, Retained,
-    RetentionPolicy, Settled, Settlement, Store, StoreError, StoreStats,
+    RetentionPolicy, Settled, Settlement, Store, StoreError, StoreStats, Verdict,
 };
 
 /// The store of every test here.
@@ -25,6 +25,9 @@ pub(super) struct Gate {
     pub(super) inner: Arc<SledStore>,
     open: watch::Sender<bool>,
     readers: watch::Sender<usize>,
+    waiting: AtomicUsize,
+    most_waiting: AtomicUsize,
+    released: watch::Sender<usize>,
     /// So many reads of state fail from now on.
     pub(super) failing_reads: AtomicUsize,
     /// So many settlements panic from now on.
@@ -40,6 +43,9 @@ impl Gate {
             inner,
             open: watch::Sender::new(true),
             readers: watch::Sender::new(0),
+            waiting: AtomicUsize::new(0),
+            most_waiting: AtomicUsize::new(0),
+            released: watch::Sender::new(0),
             failing_reads: AtomicUsize::new(0),
             panicking_settlements: AtomicUsize::new(0),
             conflicts: AtomicUsize::new(0),
@@ -58,7 +64,17 @@ impl Gate {
 
     /// Until so many reads have come to the gate, ever.
     pub(super) async fn reached(&self, readers: usize) {
-        self.readers.subscribe().wait_for(|there| *there >= readers).await.unwrap();
+        soon(self.readers.subscribe().wait_for(|there| *there >= readers)).await.unwrap();
+    }
+
+    /// The most reads that stood at the gate together.
+    pub(super) fn most_at_once(&self) -> usize {
+        self.most_waiting.load(Ordering::SeqCst)
+    }
+
+    /// Until so many deliveries have been given back, ever.
+    pub(super) async fn given_back(&self, deliveries: usize) {
+        soon(self.released.subscribe().wait_for(|back| *back >= deliveries)).await.unwrap();
     }
 }
 
@@ -70,14 +86,20 @@ fn one_of(left: &AtomicUsize) -> bool {
 impl Store for Gate {
     async fn kv_get(&self, plugin: &PluginName, key: &str) -> Result<Option<KvEntry>, StoreError> {
         let seen = self.inner.kv_get(plugin, key).await;
+        let waiting = self.waiting.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_waiting.fetch_max(waiting, Ordering::SeqCst);
         self.readers.send_modify(|there| *there += 1);
         self.open.subscribe().wait_for(|open| *open).await.unwrap();
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
         if one_of(&self.failing_reads) { Err(StoreError::Busy) } else { seen }
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
         assert!(!one_of(&self.panicking_settlements), "as a test asked for");
+        let release = |one: &&Settlement| matches!(one.verdict, Verdict::Release(_));
+        let released = settlements.iter().filter(release).count();
         let settled = self.inner.settle(settlements).await?;
+        self.released.send_modify(|back| *back += released);
         let lost = settled.iter().filter(|settled| **settled == Settled::Conflict).count();
         self.conflicts.fetch_add(lost, Ordering::SeqCst);
         Ok(settled)

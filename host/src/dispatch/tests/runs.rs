@@ -83,14 +83,34 @@ async fn no_more_run_at_once_than_configured() {
     bench.store.shut();
     bench.accept(&["evt_1", "evt_2", "evt_3", "evt_4", "evt_5"], &["a"]).await;
     bench.store.reached(3).await;
-    let waiting = [4, 5].map(|n| format!("evt_{n}"));
-    for id in waiting {
-        assert_eq!(bench.delivery(&id, "a").await.status, Status::Pending);
-    }
+    assert_eq!(bench.handle.running(), 3);
     bench.store.open();
     for _ in 0..5 {
         assert_eq!(bench.next().await.status, Status::Done);
     }
     assert_eq!(bench.count("a").await, Some(5));
+    assert_eq!(bench.store.most_at_once(), 3);
     bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_gives_back_what_has_not_begun() {
+    let config = DispatchConfig { concurrency: 1, ..quick() };
+    let mut bench = Bench::start_with(vec![components::counter("a", KINDS)], config, 8).await;
+    bench.store.shut();
+    bench.accept(&["evt_1", "evt_2", "evt_3"], &["a"]).await;
+    bench.store.reached(1).await;
+    bench.shutdown.cancel();
+    bench.store.given_back(2).await;
+    bench.store.open();
+    soon(&mut bench.running).await.unwrap();
+    let mut done = 0;
+    for id in ["evt_1", "evt_2", "evt_3"] {
+        let delivery = bench.delivery(id, "a").await;
+        match delivery.status {
+            Status::Done => done += 1,
+            status => assert_eq!((status, delivery.attempts), (Status::Pending, 0)),
+        }
+    }
+    assert_eq!((done, bench.count("a").await), (1, Some(1)));
 }
