@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use tokio::runtime::Runtime;
 use wasmtime::component::{Component, ComponentExportIndex, HasSelf, Linker};
 use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline,
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+    UpdateDeadline,
 };
 
 use super::Round;
@@ -84,15 +85,23 @@ pub(crate) struct Bare {
 impl Bare {
     pub(crate) fn new(bytes: &[u8], threads: usize, events: &Events) -> Result<Self> {
         let mut pool = PoolingAllocationConfig::new();
-        pool.linear_memory_keep_resident(1 << 20).max_memory_size(128 << 20);
+        // As the host sets its own up: what a fresh instance costs depends on it most.
+        pool.max_memory_size(128 << 20)
+            .linear_memory_keep_resident(1 << 20)
+            .table_keep_resident(64 << 10)
+            .pagemap_scan(Enabled::Auto)
+            .max_unused_warm_slots(64);
         let mut config = Config::new();
         config
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-            .epoch_interruption(true);
+            .epoch_interruption(true)
+            .memory_init_cow(true);
         let engine = Engine::new(&config).map_err(anyhow::Error::from)?;
         let component = Component::new(&engine, bytes).map_err(anyhow::Error::from)?;
         let mut linker = Linker::new(&engine);
         Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |nothing| nothing)?;
+        // What the runtime of a language imports and does not call.
+        linker.define_unknown_imports_as_traps(&component)?;
         let interface = component.get_export_index(None, "signalbox:plugin/handler@0.1.0");
         let handle = component.get_export_index(interface.as_ref(), "handle");
         let pre = PluginPre::new(linker.instantiate_pre(&component)?)?;
@@ -134,10 +143,11 @@ impl Bare {
                 let began = Instant::now();
                 let mut store = self.store();
                 let instance = self.pre.instance_pre().instantiate(&mut store)?;
-                let handle = instance.get_typed_func::<(&Event, &Delivery), (Result<(), Failure>,)>(
-                    &mut store,
-                    &self.handle,
-                )?;
+                let handle = instance
+                    .get_typed_func::<(&Event, &Delivery), (Result<(), Failure>,)>(
+                        &mut store,
+                        &self.handle,
+                    )?;
                 let (answer,) = handle.call(&mut store, (event, delivery))?;
                 ensure!(answer.is_ok(), "the handler failed");
                 drop(store);

@@ -11,27 +11,25 @@ use signalbox::store::NewEvent;
 use signalbox_tests::stripe;
 use uuid::Uuid;
 
-/// Bytes of a body: what Stripe's charges and invoices have.
-const SIZES: std::ops::Range<usize> = 3_400..4_200;
+/// Different customers: so many that two deliveries that run together seldom share one.
+const CUSTOMERS: u64 = 100_003;
 
-/// The bodies events are made of.
+/// What events are made of.
 pub(crate) struct Events {
-    bodies: Vec<Value>,
+    charge: Value,
     next: AtomicU64,
 }
 
 impl Events {
-    /// Those of Stripe's fixtures that are of the size.
+    /// Charges of 3.5 KiB.
     pub(crate) fn load() -> Self {
-        let fits = |line: &&str| SIZES.contains(&line.len());
-        let parse = |line| serde_json::from_str(line).unwrap_or_default();
-        let bodies = stripe::EVENTS.lines().filter(fits).map(parse).collect();
-        Self { bodies, next: AtomicU64::new(0) }
+        let mut charge = stripe::fixture("charge.succeeded");
+        charge["data"]["object"]["description"] = "Subscription, month by month. ".repeat(6).into();
+        Self { charge, next: AtomicU64::new(0) }
     }
 
-    pub(crate) fn mean(&self) -> usize {
-        let sizes = self.bodies.iter().map(|body| body.to_string().len());
-        sizes.sum::<usize>() / self.bodies.len().max(1)
+    pub(crate) fn size(&self) -> usize {
+        self.charge.to_string().len()
     }
 
     /// `count` events with a delivery to `plugin` each.
@@ -41,10 +39,11 @@ impl Events {
 
     fn one(&self, plugin: &PluginName) -> NewEvent {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let place = usize::try_from(number).unwrap_or(0) % self.bodies.len().max(1);
-        let mut body = self.bodies.get(place).cloned().unwrap_or_default();
+        let mut body = self.charge.clone();
         let id = format!("evt_{number:024}");
         body["id"] = Value::String(id.clone());
+        let customer = number.wrapping_mul(0x9e37_79b9) % CUSTOMERS;
+        body["data"]["object"]["customer"] = format!("cus_{customer:014}").into();
         let mut event = VerifiedEvent::vouched(
             EventKey { provider: "stripe".to_owned(), id },
             "charge.succeeded".to_owned(),
@@ -53,10 +52,8 @@ impl Events {
         );
         event.api_version = Some("2026-10-28.endive".to_owned());
         let signature = format!("t=1790000000,v1={:064x}", number.wrapping_mul(0x9e37_79b9));
-        event.proof = vec![Header {
-            name: "stripe-signature".to_owned(),
-            value: signature.into_bytes(),
-        }];
+        event.proof =
+            vec![Header { name: "stripe-signature".to_owned(), value: signature.into_bytes() }];
         NewEvent {
             event,
             endpoint: EndpointId(Uuid::from_u128(7)),

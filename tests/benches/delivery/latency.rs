@@ -32,9 +32,8 @@ pub(crate) fn table(threads: usize, events: &Events) -> Result<()> {
         for rate in RATES {
             let spine = Spine::start(&bytes, threads)?;
             let [commits, accepts] = spine.runtime.block_on(hold(rate, &spine, events))?;
-            let cell = |sorted: &[Duration], percent| {
-                Duration::from_secs_f64(percentile(sorted, percent))
-            };
+            let cell =
+                |sorted: &[Duration], percent| Duration::from_secs_f64(percentile(sorted, percent));
             println!(
                 "{name:<24} {rate:>10} {:>10.2?} {:>10.2?} {:>10.2?} {:>10.2?} {:>10}",
                 cell(&commits, 50),

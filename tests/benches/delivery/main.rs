@@ -12,16 +12,20 @@
 //! All with the same component, events and number of guest threads. p50 and p99 are of one run
 //! of the guest; what a delivery takes as a whole is the second table.
 //!
-//! `cargo bench -p signalbox-tests --bench delivery [-- DELIVERIES_PER_ROUND [ROUNDS]]`
+//! A component made from text does nothing, so that its bare call is almost free and the ratio
+//! tells little of a real handler: give one as FILE (`signalbox build` makes it) for its own table.
+//!
+//! `cargo bench -p signalbox-tests --bench delivery [-- [FILE.wasm...] DELIVERIES_PER_ROUND [ROUNDS]]`
 
 mod bare;
 mod events;
 mod latency;
 mod spine;
 
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use signalbox_tests::components;
 
 use events::Events;
@@ -49,12 +53,20 @@ fn main() -> Result<()> {
     let rounds = numbers.next().unwrap_or(5);
     let threads = std::thread::available_parallelism()?.get();
     let events = Events::load();
-    println!("{calls} calls a round, mean body {} B, {threads} threads; medians", events.mean());
+    println!("{calls} calls a round, bodies of {} B, {threads} threads; medians", events.size());
+    let mut subjects = Vec::new();
+    for file in std::env::args().skip(1).filter(|text| text.ends_with(".wasm")) {
+        let name = Path::new(&file).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        subjects.push((name, std::fs::read(&file).with_context(|| file.clone())?));
+    }
     for (name, bytes) in [
         ("no-op", components::noop("plugin", KINDS)),
         ("one key an event", components::recorder("plugin", KINDS)),
         ("one key for all events", components::counter("plugin", KINDS)),
     ] {
+        subjects.push((name.to_owned(), bytes));
+    }
+    for (name, bytes) in subjects {
         let bare = bare::Bare::new(&bytes, threads, &events)?;
         let spine = Spine::start(&bytes, threads)?;
         let mut rows = ["bare, blocking", "bare, yielding", "Loaded::call", "delivery"]
@@ -73,7 +85,7 @@ fn main() -> Result<()> {
                 }
             }
         }
-        print(name, &rows);
+        print(&name, &rows);
         spine.stop()?;
     }
     latency::table(threads, &events)

@@ -41,8 +41,10 @@ pub(crate) struct Spine {
 impl Spine {
     /// With one plugin.
     pub(crate) fn start(component: &[u8], threads: usize) -> Result<Self> {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build()?;
         let dir = tempfile::tempdir()?;
         let store: Arc<dyn Store> = SledStore::open(&SledConfig::new(dir.path().join("store")))?;
         let pool = u32::try_from(DispatchConfig::default().concurrency)?;
