@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{RwLock, broadcast};
+use tokio::sync::{RwLock, Semaphore, broadcast};
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::Clock;
 use crate::domain::delivery::{Attempt, LogLevel, Status};
 use crate::domain::plugin::CodeDigest;
 use crate::plugin::{Call, Execution, Loaded};
-use crate::store::{ClaimedDelivery, Settled, Store, Verdict};
+use crate::store::{ClaimedDelivery, Settled, Settlement, Store, Verdict};
 
 use super::Ended;
 use super::settle::Rules;
@@ -27,35 +28,57 @@ pub(super) struct Runner {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) rules: Rules,
     pub(super) ended: broadcast::Sender<Arc<Ended>>,
+    /// One for each guest that may run: held while it runs, and not while its end is committed.
+    pub(super) slots: Arc<Semaphore>,
+    /// Nothing begins any more.
+    pub(super) stopping: CancellationToken,
 }
 
 impl Runner {
     /// Run `claimed` to its settlement. `gate` is the plugin's: shared by runs that may conflict,
     /// taken whole by one that lost too often.
     pub(super) async fn run(&self, claimed: ClaimedDelivery, loaded: &Loaded, gate: &RwLock<()>) {
-        for _ in 0..SHARED_RUNS {
+        for run in 0..SHARED_RUNS {
             let _shared = gate.read().await;
-            if self.run_once(&claimed, loaded).await {
+            // What has begun is run to its end, with all the runs it takes.
+            let begins = run == 0;
+            let slot = tokio::select! {
+                biased;
+                slot = self.slots.acquire() => slot,
+                () = self.stopping.cancelled(), if begins => return self.unbegun(claimed, loaded).await,
+            };
+            if begins && self.stopping.is_cancelled() {
+                return self.unbegun(claimed, loaded).await;
+            }
+            let execution = self.call(&claimed, loaded).await;
+            drop(slot);
+            if self.settle(&claimed, execution).await {
                 return;
             }
         }
         let _alone = gate.write().await;
         // Alone, only a commit from outside the dispatcher can conflict.
-        while !self.run_once(&claimed, loaded).await {}
+        loop {
+            let slot = self.slots.acquire().await;
+            let execution = self.call(&claimed, loaded).await;
+            drop(slot);
+            if self.settle(&claimed, execution).await {
+                return;
+            }
+        }
     }
 
-    /// Whether the attempt is settled; false when it must be run again.
-    async fn run_once(&self, claimed: &ClaimedDelivery, loaded: &Loaded) -> bool {
+    async fn call(&self, claimed: &ClaimedDelivery, loaded: &Loaded) -> Execution {
         let call = Call {
             event: Arc::clone(&claimed.event),
             delivery: claimed.id.clone(),
             attempt: claimed.attempt,
             replay: claimed.replay,
         };
-        let execution = loaded.call(call, Arc::clone(&self.store)).await;
-        self.settle(claimed, execution).await
+        loaded.call(call, Arc::clone(&self.store)).await
     }
 
+    /// Whether the attempt is settled; false when it must be run again.
     async fn settle(&self, claimed: &ClaimedDelivery, execution: Execution) -> bool {
         let settlement = self.rules.settlement(claimed, execution, self.clock.now());
         let status = match settlement.verdict {
@@ -105,10 +128,21 @@ impl Runner {
     }
 
     /// Give back a delivery whose run the host itself broke off.
-    pub(super) async fn release(&self, claimed: ClaimedDelivery, digest: CodeDigest) {
+    pub(super) async fn broken_off(&self, claimed: ClaimedDelivery, digest: CodeDigest) {
         let settlement = self.rules.broken_off(&claimed, digest, self.clock.now());
+        self.give_back(settlement).await;
+    }
+
+    /// Give back a delivery whose turn did not come before the stop.
+    async fn unbegun(&self, claimed: ClaimedDelivery, loaded: &Loaded) {
+        let settlement = self.rules.unbegun(&claimed, loaded.digest(), self.clock.now());
+        self.give_back(settlement).await;
+    }
+
+    async fn give_back(&self, settlement: Settlement) {
+        let delivery = settlement.id.clone();
         if let Err(error) = self.store.settle(vec![settlement]).await {
-            tracing::error!(delivery = %claimed.id, %error, "cannot release");
+            tracing::error!(%delivery, %error, "cannot give back");
         }
     }
 }

@@ -9,10 +9,9 @@ mod settle;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{RwLock, broadcast};
+use tokio::sync::{RwLock, Semaphore, broadcast};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -43,8 +42,9 @@ pub struct DispatchDeps {
 /// How the dispatcher behaves.
 #[derive(Clone, Debug)]
 pub struct DispatchConfig {
-    /// Most deliveries that run at once. Default 64: guests that compute share their threads by
-    /// yielding, so more only adds memory (each may hold its whole memory limit).
+    /// Most guests that run at once. Default 64: guests that compute share their threads by
+    /// yielding, so more only adds memory (each may hold its whole memory limit). Up to 192
+    /// deliveries more may be claimed: those whose end is being committed and those that run next.
     pub concurrency: usize,
     /// When failed deliveries are attempted again.
     pub backoff: Backoff,
@@ -83,18 +83,24 @@ pub struct Ended {
 /// store has them all.
 const ENDED_BACKLOG: usize = 1_024;
 
+/// Deliveries claimed beyond those that run. A commit takes about as long as a hundred short
+/// runs: with none ahead, guests would stand still during each. Each holds its event, and what
+/// it wrote until that is committed.
+const AHEAD: usize = 192;
+
 /// Shows from outside what the dispatcher does.
 #[derive(Clone, Debug)]
 pub struct DispatchHandle {
-    running: Arc<AtomicUsize>,
+    concurrency: usize,
+    slots: Arc<Semaphore>,
     ended: broadcast::Sender<Arc<Ended>>,
 }
 
 impl DispatchHandle {
-    /// Deliveries that run now.
+    /// Guests that run now.
     #[must_use]
     pub fn running(&self) -> usize {
-        self.running.load(Ordering::Relaxed)
+        self.concurrency.saturating_sub(self.slots.available_permits())
     }
 
     /// Every attempt from now on, as it is committed. A listener that falls behind misses some.
@@ -108,7 +114,6 @@ impl DispatchHandle {
 pub struct Dispatcher {
     deps: DispatchDeps,
     config: DispatchConfig,
-    handle: DispatchHandle,
     tasks: JoinSet<()>,
     claims: HashMap<Id, (ClaimedDelivery, CodeDigest)>,
     runner: Arc<Runner>,
@@ -125,8 +130,10 @@ impl Dispatcher {
     /// A dispatcher that does nothing yet.
     #[must_use]
     pub fn new(deps: DispatchDeps, config: DispatchConfig) -> (Self, DispatchHandle) {
+        let concurrency = config.concurrency.min(Semaphore::MAX_PERMITS);
         let handle = DispatchHandle {
-            running: Arc::default(),
+            concurrency,
+            slots: Arc::new(Semaphore::new(concurrency)),
             ended: broadcast::Sender::new(ENDED_BACKLOG),
         };
         let runner = Arc::new(Runner {
@@ -134,11 +141,12 @@ impl Dispatcher {
             clock: Arc::clone(&deps.clock),
             ended: handle.ended.clone(),
             rules: Rules { backoff: config.backoff.clone(), fault_wait: config.fault_wait },
+            slots: Arc::clone(&handle.slots),
+            stopping: CancellationToken::new(),
         });
         let dispatcher = Self {
             deps,
             config,
-            handle: handle.clone(),
             tasks: JoinSet::new(),
             claims: HashMap::new(),
             runner,
@@ -152,7 +160,7 @@ impl Dispatcher {
         let mut generation = self.deps.routes.subscribe();
         let store = Arc::clone(&self.deps.store);
         while !shutdown.is_cancelled() {
-            let room = self.config.concurrency.saturating_sub(self.claims.len());
+            let room = self.room();
             let mut next_due = None;
             if room > 0 {
                 generation.mark_unchanged();
@@ -186,6 +194,14 @@ impl Dispatcher {
         self.drain().await;
     }
 
+    /// How many to claim now: none until half of those ahead are used up, so that claims are few
+    /// and large.
+    fn room(&self) -> usize {
+        let most = self.config.concurrency.saturating_add(AHEAD);
+        let room = most.saturating_sub(self.claims.len());
+        if room > AHEAD / 2 { room } else { 0 }
+    }
+
     /// Claim up to `room` deliveries and start them. Answers how many, and how long until the next
     /// falls due; after a store error, how long to wait before asking again.
     async fn claim(&mut self, room: usize) -> Result<(usize, Option<Duration>), Duration> {
@@ -214,7 +230,6 @@ impl Dispatcher {
             let started = self.tasks.spawn_on(run, self.deps.engine.guests().handle());
             self.claims.insert(started.id(), (claimed, digest));
         }
-        self.handle.running.store(self.claims.len(), Ordering::Relaxed);
         Ok((count, claim.next_due.map(|due| due.since(now))))
     }
 
@@ -231,16 +246,16 @@ impl Dispatcher {
             Err(error) => (error.id(), Some(error)),
         };
         let claimed = self.claims.remove(&id);
-        self.handle.running.store(self.claims.len(), Ordering::Relaxed);
         if let (Some((claimed, digest)), Some(panic)) = (claimed, panic) {
             tracing::error!(delivery = %claimed.id, error = %panic, "the host failed in a delivery");
             let runner = Arc::clone(&self.runner);
             // One of `tasks`, so that a stop waits for it too.
-            self.tasks.spawn(async move { runner.release(claimed, digest).await });
+            self.tasks.spawn(async move { runner.broken_off(claimed, digest).await });
         }
     }
 
     async fn drain(mut self) {
+        self.runner.stopping.cancel();
         let bound = self.config.drain;
         let ended = async {
             while let Some(ended) = self.tasks.join_next_with_id().await {
@@ -253,3 +268,6 @@ impl Dispatcher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

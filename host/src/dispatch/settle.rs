@@ -79,21 +79,41 @@ impl Rules {
         digest: CodeDigest,
         now: Timestamp,
     ) -> Settlement {
-        Settlement {
-            id: claimed.id.clone(),
-            lease: claimed.lease,
-            verdict: Verdict::Release(now.plus(self.fault_wait)),
-            attempt: Attempt {
-                number: claimed.attempt,
-                started_at: now,
-                digest,
-                outcome: Outcome::HostFault,
-                reason: "the host broke off the run".to_owned(),
-                usage: Usage::default(),
-                logs: Logs::default(),
-            },
-            reads: Vec::new(),
-            writes: Vec::new(),
-        }
+        released(claimed, digest, now, now.plus(self.fault_wait), "the host broke off the run")
+    }
+
+    /// The settlement of a delivery that was claimed and whose turn did not come.
+    pub(super) fn unbegun(
+        &self,
+        claimed: &ClaimedDelivery,
+        digest: CodeDigest,
+        now: Timestamp,
+    ) -> Settlement {
+        released(claimed, digest, now, now, "the host stopped before the run")
+    }
+}
+
+fn released(
+    claimed: &ClaimedDelivery,
+    digest: CodeDigest,
+    now: Timestamp,
+    due: Timestamp,
+    reason: &str,
+) -> Settlement {
+    Settlement {
+        id: claimed.id.clone(),
+        lease: claimed.lease,
+        verdict: Verdict::Release(due),
+        attempt: Attempt {
+            number: claimed.attempt,
+            started_at: now,
+            digest,
+            outcome: Outcome::HostFault,
+            reason: reason.to_owned(),
+            usage: Usage::default(),
+            logs: Logs::default(),
+        },
+        reads: Vec::new(),
+        writes: Vec::new(),
     }
 }

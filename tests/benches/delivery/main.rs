@@ -1,0 +1,117 @@
+//! What a delivery costs: the real dispatcher over the real store against a bare loop that only
+//! instantiates and calls; and how long an accepted event waits for its commit.
+//!
+//! Rows of the first table, for each component, alternating in one run:
+//!
+//! - `bare, blocking`: wasmtime alone on plain threads, pooled, a fresh store and instance for each
+//!   call, the epoch ticking. The least that any host of fresh instances does.
+//! - `bare, yielding`: the same as futures on tokio, so that a guest can give way at a tick.
+//! - `Loaded::call`: what the host does around one run, settled nowhere.
+//! - `delivery`: claimed, run, settled and on stable storage, from a backlog.
+//!
+//! All with the same component, events and number of guest threads. p50 and p99 are of one run
+//! of the guest; what a delivery takes as a whole is the second table.
+//!
+//! A component made from text does nothing, so that its bare call is almost free and the ratio
+//! tells little of a real handler: give one as FILE (`signalbox build` makes it) for its own table.
+//!
+//! `cargo bench -p signalbox-tests --bench delivery [-- [FILE.wasm...] DELIVERIES_PER_ROUND [ROUNDS]]`
+
+mod bare;
+mod events;
+mod latency;
+mod spine;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use signalbox_tests::components;
+
+use events::Events;
+use spine::Spine;
+
+/// What every component subscribes to.
+const KINDS: &[&str] = &["charge.succeeded"];
+
+/// One round: how many in how long, and how long each run took.
+struct Round {
+    rate: f64,
+    runs: Vec<Duration>,
+}
+
+/// A row of the first table.
+struct Row {
+    name: &'static str,
+    rounds: Vec<[f64; 3]>,
+}
+
+fn main() -> Result<()> {
+    // `cargo bench` passes flags of its own.
+    let mut numbers = std::env::args().skip(1).filter_map(|text| text.parse().ok());
+    let calls: usize = numbers.next().unwrap_or(10_000);
+    let rounds = numbers.next().unwrap_or(5);
+    let threads = std::thread::available_parallelism()?.get();
+    let events = Events::load();
+    println!("{calls} calls a round, bodies of {} B, {threads} threads; medians", events.size());
+    let mut subjects = Vec::new();
+    for file in std::env::args().skip(1).filter(|text| text.ends_with(".wasm")) {
+        let name = Path::new(&file).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        subjects.push((name, std::fs::read(&file).with_context(|| file.clone())?));
+    }
+    for (name, bytes) in [
+        ("no-op", components::noop("plugin", KINDS)),
+        ("one key an event", components::recorder("plugin", KINDS)),
+        ("one key for all events", components::counter("plugin", KINDS)),
+    ] {
+        subjects.push((name.to_owned(), bytes));
+    }
+    for (name, bytes) in subjects {
+        let bare = bare::Bare::new(&bytes, threads, &events)?;
+        let spine = Spine::start(&bytes, threads)?;
+        let mut rows = ["bare, blocking", "bare, yielding", "Loaded::call", "delivery"]
+            .map(|name| Row { name, rounds: Vec::new() });
+        for round in 0..=rounds {
+            let measured = [
+                bare.blocking(calls)?,
+                bare.yielding(calls)?,
+                spine.calls(calls, &events)?,
+                spine.deliveries(calls, &events)?,
+            ];
+            // The first one warms up.
+            if round > 0 {
+                for (row, measured) in rows.iter_mut().zip(measured) {
+                    row.rounds.push(figures(measured));
+                }
+            }
+        }
+        print(&name, &rows);
+        spine.stop()?;
+    }
+    latency::table(threads, &events)
+}
+
+fn figures(mut round: Round) -> [f64; 3] {
+    round.runs.sort_unstable();
+    [round.rate, percentile(&round.runs, 50), percentile(&round.runs, 99)]
+}
+
+/// In seconds; `sorted` ascending.
+fn percentile(sorted: &[Duration], percent: usize) -> f64 {
+    sorted.get(sorted.len() * percent / 100).map_or(0.0, Duration::as_secs_f64)
+}
+
+fn print(component: &str, rows: &[Row]) {
+    println!("\n{component:<24} {:>10} {:>10} {:>10} {:>8}", "per s", "p50", "p99", "ratio");
+    let median = |row: &Row, column: usize| {
+        let mut values: Vec<f64> = row.rounds.iter().map(|round| round[column]).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(0.0)
+    };
+    let limit = rows.first().map_or(0.0, |row| median(row, 0));
+    for row in rows {
+        let (rate, ratio) = (median(row, 0), median(row, 0) / limit);
+        let [p50, p99] = [1, 2].map(|column| Duration::from_secs_f64(median(row, column)));
+        println!("{:<24} {rate:>10.0} {p50:>10.1?} {p99:>10.1?} {ratio:>8.2}", row.name);
+    }
+}

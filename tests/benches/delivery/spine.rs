@@ -1,0 +1,162 @@
+//! signalbox's own parts, wired as the host wires them: store, engine, routes, dispatcher.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use bytes::Bytes;
+use signalbox::dispatch::{DispatchConfig, DispatchDeps, DispatchHandle, Dispatcher};
+use signalbox::domain::clock::SystemClock;
+use signalbox::domain::delivery::{DeliveryId, Outcome, Status};
+use signalbox::domain::event::{EventSeq, StoredEvent};
+use signalbox::domain::plugin::PluginName;
+use signalbox::plugin::{Call, Engine, EngineConfig, Loaded, Policy, Routes, RoutingTable};
+use signalbox::store::Store;
+use signalbox::store::sled::{SledConfig, SledStore};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::Round;
+use super::events::Events;
+
+/// Events accepted with one call while a backlog is made.
+const ACCEPTED_AT_ONCE: usize = 64;
+
+/// A host without its listeners.
+pub(crate) struct Spine {
+    pub(crate) runtime: Runtime,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) plugin: PluginName,
+    engine: Engine,
+    loaded: Arc<Loaded>,
+    routes: Routes,
+    threads: usize,
+    _dir: TempDir,
+}
+
+impl Spine {
+    /// With one plugin.
+    pub(crate) fn start(component: &[u8], threads: usize) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build()?;
+        let dir = tempfile::tempdir()?;
+        let store: Arc<dyn Store> = SledStore::open(&SledConfig::new(dir.path().join("store")))?;
+        let pool = u32::try_from(DispatchConfig::default().concurrency)?;
+        let config = EngineConfig { cache_dir: None, guest_threads: threads, pool };
+        let engine = Engine::new(&config, Arc::new(SystemClock))?;
+        let bytes = Bytes::copy_from_slice(component);
+        let loaded = Arc::new(runtime.block_on(engine.load(bytes, &Policy::default()))?);
+        let routes = Routes::default();
+        routes.swap(RoutingTable::new([Arc::clone(&loaded)], Vec::new()));
+        let plugin = loaded.manifest().name.clone();
+        Ok(Self { runtime, store, plugin, engine, loaded, routes, threads, _dir: dir })
+    }
+
+    /// A dispatcher at work, until the token is cancelled.
+    pub(crate) fn dispatch(&self) -> (DispatchHandle, CancellationToken, impl Start + use<>) {
+        let deps = DispatchDeps {
+            store: Arc::clone(&self.store),
+            routes: self.routes.clone(),
+            engine: self.engine.clone(),
+            clock: Arc::new(SystemClock),
+        };
+        let (dispatcher, handle) = Dispatcher::new(deps, DispatchConfig::default());
+        let (shutdown, runtime) = (CancellationToken::new(), self.runtime.handle().clone());
+        let token = shutdown.clone();
+        (handle, shutdown, move || runtime.spawn(dispatcher.run(token)))
+    }
+
+    /// The guest and what the host does around it, on the guests' threads.
+    pub(crate) fn calls(&self, calls: usize, events: &Events) -> Result<Round> {
+        let stored: Arc<[Call]> = events
+            .fresh(64, &self.plugin)
+            .into_iter()
+            .map(|new| {
+                let delivery =
+                    DeliveryId { event: new.event.key.clone(), plugin: self.plugin.clone() };
+                let event = StoredEvent {
+                    seq: EventSeq(1),
+                    endpoint: new.endpoint,
+                    received_at: new.received_at,
+                    source: new.source,
+                    event: new.event,
+                };
+                Call { event: Arc::new(event), delivery, attempt: 1, replay: false }
+            })
+            .collect();
+        let left = Arc::new(AtomicUsize::new(calls));
+        let began = Instant::now();
+        let tasks: Vec<_> = (0..self.threads)
+            .map(|_| {
+                let (left, stored) = (Arc::clone(&left), Arc::clone(&stored));
+                let (loaded, store) = (Arc::clone(&self.loaded), Arc::clone(&self.store));
+                self.engine.guests().spawn(async move {
+                    let mut runs = Vec::new();
+                    let next = |left: usize| left.checked_sub(1);
+                    while let Ok(number) =
+                        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+                    {
+                        let began = Instant::now();
+                        let call = stored[number % stored.len()].clone();
+                        let execution = loaded.call(call, Arc::clone(&store)).await;
+                        ensure!(execution.outcome == Outcome::Ok, "{}", execution.reason);
+                        runs.push(began.elapsed());
+                    }
+                    Ok(runs)
+                })
+            })
+            .collect();
+        let mut runs = Vec::new();
+        for task in tasks {
+            runs.extend(self.runtime.block_on(task)??);
+        }
+        Ok(Round { rate: calls as f64 / began.elapsed().as_secs_f64(), runs })
+    }
+
+    /// A backlog, from the dispatcher's start until its last delivery is committed.
+    pub(crate) fn deliveries(&self, calls: usize, events: &Events) -> Result<Round> {
+        self.runtime.block_on(async {
+            let mut backlog = events.fresh(calls, &self.plugin).into_iter().peekable();
+            while backlog.peek().is_some() {
+                self.store.accept(backlog.by_ref().take(ACCEPTED_AT_ONCE).collect()).await?;
+            }
+            let (handle, shutdown, start) = self.dispatch();
+            let mut ended = handle.subscribe();
+            let (mut left, mut runs) = (calls as u64, Vec::with_capacity(calls));
+            let began = Instant::now();
+            let running: JoinHandle<()> = start();
+            while left > 0 {
+                match ended.recv().await {
+                    Ok(one) if one.status == Status::Done => {
+                        runs.push(one.attempt.usage.wall);
+                        left -= 1;
+                    }
+                    Ok(one) => ensure!(!one.attempt.outcome.spends_attempt(), "{one:?}"),
+                    // Counted, though nobody looked at them.
+                    Err(RecvError::Lagged(missed)) => left = left.saturating_sub(missed),
+                    Err(RecvError::Closed) => anyhow::bail!("the dispatcher ended"),
+                }
+            }
+            let rate = calls as f64 / began.elapsed().as_secs_f64();
+            shutdown.cancel();
+            running.await?;
+            ensure!(self.store.stats().await?.waiting == 0, "not all is settled");
+            Ok(Round { rate, runs })
+        })
+    }
+
+    pub(crate) fn stop(self) -> Result<()> {
+        Ok(self.runtime.block_on(self.store.close())?)
+    }
+}
+
+/// Starts what was prepared.
+pub(crate) trait Start: FnOnce() -> JoinHandle<()> {}
+
+impl<F: FnOnce() -> JoinHandle<()>> Start for F {}
