@@ -2,16 +2,18 @@
 //!
 //! Not the verdict's rules (`settle`).
 
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{RwLock, Semaphore, broadcast};
+use tokio::sync::{AcquireError, RwLock, Semaphore, SemaphorePermit, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::Clock;
-use crate::domain::delivery::{Attempt, LogLevel, Status};
+use crate::domain::delivery::{LogLevel, Status};
 use crate::domain::plugin::CodeDigest;
 use crate::plugin::{Call, Execution, Loaded};
-use crate::store::{ClaimedDelivery, Settled, Settlement, Store, Verdict};
+use crate::store::{ClaimedDelivery, Settled, Settlement, Store, StoreError, Verdict};
 
 use super::Ended;
 use super::settle::Rules;
@@ -20,6 +22,26 @@ use super::settle::Rules;
 /// Each lost run means that another delivery committed, so there is progress; the bound keeps a
 /// slow handler from losing for ever to fast ones.
 const SHARED_RUNS: u32 = 4;
+
+/// Wait before a settlement is offered again to a store that had no room for it.
+const BUSY_WAIT: Duration = Duration::from_millis(50);
+
+/// What the deliveries of one plugin share.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// Shared by runs that may conflict, taken whole by one that lost too often.
+    gate: RwLock<()>,
+    /// The plugin's part of the slots.
+    slots: Semaphore,
+}
+
+impl Lane {
+    /// Half of `concurrency`: a plugin whose guests all run to their limits leaves the other half
+    /// to those that do not.
+    pub(super) fn new(concurrency: usize) -> Self {
+        Self { gate: RwLock::new(()), slots: Semaphore::new((concurrency / 2).max(1)) }
+    }
+}
 
 /// What every delivery's run needs.
 #[derive(Debug)]
@@ -35,16 +57,15 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// Run `claimed` to its settlement. `gate` is the plugin's: shared by runs that may conflict,
-    /// taken whole by one that lost too often.
-    pub(super) async fn run(&self, claimed: ClaimedDelivery, loaded: &Loaded, gate: &RwLock<()>) {
+    /// Run `claimed` to its settlement, in its plugin's lane.
+    pub(super) async fn run(&self, claimed: ClaimedDelivery, loaded: &Loaded, lane: &Lane) {
         for run in 0..SHARED_RUNS {
-            let _shared = gate.read().await;
+            let _shared = lane.gate.read().await;
             // What has begun is run to its end, with all the runs it takes.
             let begins = run == 0;
             let slot = tokio::select! {
                 biased;
-                slot = self.slots.acquire() => slot,
+                slot = self.slot(lane) => slot,
                 () = self.stopping.cancelled(), if begins => return self.unbegun(claimed, loaded).await,
             };
             if begins && self.stopping.is_cancelled() {
@@ -56,16 +77,24 @@ impl Runner {
                 return;
             }
         }
-        let _alone = gate.write().await;
+        let _alone = lane.gate.write().await;
         // Alone, only a commit from outside the dispatcher can conflict.
         loop {
-            let slot = self.slots.acquire().await;
+            let slot = self.slot(lane).await;
             let execution = self.call(&claimed, loaded).await;
             drop(slot);
             if self.settle(&claimed, execution).await {
                 return;
             }
         }
+    }
+
+    /// A place to run in: one of the plugin's, then one of all.
+    async fn slot<'a>(
+        &'a self,
+        lane: &'a Lane,
+    ) -> Result<(SemaphorePermit<'a>, SemaphorePermit<'a>), AcquireError> {
+        Ok((lane.slots.acquire().await?, self.slots.acquire().await?))
     }
 
     async fn call(&self, claimed: &ClaimedDelivery, loaded: &Loaded) -> Execution {
@@ -80,30 +109,47 @@ impl Runner {
 
     /// Whether the attempt is settled; false when it must be run again.
     async fn settle(&self, claimed: &ClaimedDelivery, execution: Execution) -> bool {
-        let settlement = self.rules.settlement(claimed, execution, self.clock.now());
-        let status = match settlement.verdict {
+        let mut settlement = self.rules.settlement(claimed, execution, self.clock.now());
+        loop {
+            match self.store.settle(vec![settlement.clone()]).await.as_deref() {
+                Ok([Settled::Conflict]) => return false,
+                Ok([Settled::Committed]) => self.tell(claimed, settlement),
+                Ok(other) => {
+                    tracing::warn!(delivery = %claimed.id, ?other, "an attempt came too late to be settled");
+                }
+                Err(StoreError::Busy) => {
+                    tokio::time::sleep(BUSY_WAIT).await;
+                    continue;
+                }
+                Err(error @ StoreError::TooLarge { .. }) if !settlement.writes.is_empty() => {
+                    tracing::warn!(delivery = %claimed.id, %error, "an attempt wrote too much");
+                    settlement = Rules::too_large(settlement, error);
+                    continue;
+                }
+                Err(error @ StoreError::Damaged { .. }) => {
+                    tracing::error!(delivery = %claimed.id, %error, "cannot settle; it waits");
+                    let now = self.clock.now();
+                    let digest = settlement.attempt.digest;
+                    self.give_back(self.rules.broken_off(claimed, digest, now)).await;
+                }
+                // The store is closed or has failed: the next start runs the delivery again.
+                Err(error) => tracing::error!(delivery = %claimed.id, %error, "cannot settle"),
+            }
+            return true;
+        }
+    }
+
+    /// Let the log and whoever listens know of a committed attempt.
+    fn tell(&self, claimed: &ClaimedDelivery, settlement: Settlement) {
+        let Settlement { verdict, attempt, .. } = settlement;
+        let status = match verdict {
             Verdict::Done => Status::Done,
             Verdict::Dead => Status::Dead,
             Verdict::RetryAt(_) => Status::Retry,
             Verdict::Release(_) => Status::Pending,
         };
-        let attempt = settlement.attempt.clone();
-        match self.store.settle(vec![settlement]).await.as_deref() {
-            Ok([Settled::Conflict]) => return false,
-            Ok([Settled::Committed]) => self.tell(claimed, status, attempt),
-            Ok(other) => {
-                tracing::warn!(delivery = %claimed.id, ?other, "an attempt came too late to be settled");
-            }
-            // The delivery stays claimed; the next start runs it again.
-            Err(error) => tracing::error!(delivery = %claimed.id, %error, "cannot settle"),
-        }
-        true
-    }
-
-    /// Let the log and whoever listens know of a committed attempt.
-    fn tell(&self, claimed: &ClaimedDelivery, status: Status, attempt: Attempt) {
         for record in &attempt.logs.records {
-            let (delivery, message) = (&claimed.id, &record.message);
+            let (delivery, message) = (&claimed.id, one_line(&record.message));
             match record.level {
                 LogLevel::Trace => tracing::trace!(target: "guest", %delivery, "{message}"),
                 LogLevel::Debug => tracing::debug!(target: "guest", %delivery, "{message}"),
@@ -112,11 +158,16 @@ impl Runner {
                 LogLevel::Error => tracing::error!(target: "guest", %delivery, "{message}"),
             }
         }
-        let (outcome, reason) = (attempt.outcome, &attempt.reason);
-        if status == Status::Done {
-            tracing::debug!(delivery = %claimed.id, "done");
-        } else {
-            tracing::warn!(delivery = %claimed.id, attempt = attempt.number, ?outcome, ?status, %reason, "not done");
+        let (delivery, number, outcome) = (&claimed.id, attempt.number, attempt.outcome);
+        let reason = one_line(attempt.reason.lines().next().unwrap_or_default());
+        match status {
+            Status::Done => tracing::debug!(%delivery, "done"),
+            Status::Retry => {
+                tracing::info!(%delivery, attempt = number, ?outcome, %reason, "to be attempted again");
+            }
+            _ => {
+                tracing::warn!(%delivery, attempt = number, ?outcome, ?status, %reason, "not done")
+            }
         }
         // Nobody listening is no error.
         let _ = self.ended.send(Arc::new(Ended {
@@ -144,5 +195,27 @@ impl Runner {
         if let Err(error) = self.store.settle(vec![settlement]).await {
             tracing::error!(%delivery, %error, "cannot give back");
         }
+    }
+}
+
+/// A guest's text as one line of the log: it cannot pass for a line of the host's.
+fn one_line(text: &str) -> Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        let visible =
+            |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+        Cow::Owned(text.chars().map(visible).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_cannot_write_a_line_of_the_log() {
+        assert_eq!(one_line("all is well"), "all is well");
+        assert_eq!(one_line("a\n2026 ERROR \u{1b}[31mb"), "a\\n2026 ERROR \\u{1b}[31mb");
     }
 }

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{RwLock, Semaphore, broadcast};
+use tokio::sync::{Semaphore, broadcast};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,7 @@ use crate::domain::plugin::{CodeDigest, PluginName};
 use crate::plugin::{Engine, Routes};
 use crate::store::{ClaimRequest, ClaimedDelivery, Store};
 
-use attempt::Runner;
+use attempt::{Lane, Runner};
 use settle::Rules;
 
 /// What the dispatcher works with.
@@ -43,7 +43,7 @@ pub struct DispatchDeps {
 #[derive(Clone, Debug)]
 pub struct DispatchConfig {
     /// Most guests that run at once. Default 64: guests that compute share their threads by
-    /// yielding, so more only adds memory (each may hold its whole memory limit). Up to 192
+    /// yielding, so more only adds memory (each may hold its whole memory limit). Up to 448
     /// deliveries more may be claimed: those whose end is being committed and those that run next.
     pub concurrency: usize,
     /// When failed deliveries are attempted again.
@@ -83,10 +83,14 @@ pub struct Ended {
 /// store has them all.
 const ENDED_BACKLOG: usize = 1_024;
 
-/// Deliveries claimed beyond those that run. A commit takes about as long as a hundred short
-/// runs: with none ahead, guests would stand still during each. Each holds its event, and what
-/// it wrote until that is committed.
-const AHEAD: usize = 192;
+/// Deliveries claimed beyond those that run: those whose end is being committed and those whose
+/// turn comes next. A commit's price is mostly its sync, so the more ends share one the better;
+/// with few ahead, guests stand still while the disk works. Each holds its event in memory, and
+/// what it wrote until that is committed: hence not more.
+const AHEAD: usize = 448;
+
+/// Deliveries of one plugin that make a claim of their own worth its cost.
+const WORTH_A_CLAIM: usize = AHEAD / 16;
 
 /// Shows from outside what the dispatcher does.
 #[derive(Clone, Debug)]
@@ -117,7 +121,7 @@ pub struct Dispatcher {
     tasks: JoinSet<()>,
     claims: HashMap<Id, (ClaimedDelivery, CodeDigest)>,
     runner: Arc<Runner>,
-    gates: HashMap<PluginName, Arc<RwLock<()>>>,
+    lanes: HashMap<PluginName, Arc<Lane>>,
 }
 
 impl fmt::Debug for Dispatcher {
@@ -150,7 +154,7 @@ impl Dispatcher {
             tasks: JoinSet::new(),
             claims: HashMap::new(),
             runner,
-            gates: HashMap::new(),
+            lanes: HashMap::new(),
         };
         (dispatcher, handle)
     }
@@ -194,19 +198,37 @@ impl Dispatcher {
         self.drain().await;
     }
 
-    /// How many to claim now: none until half of those ahead are used up, so that claims are few
-    /// and large.
+    /// How many more may be claimed.
     fn room(&self) -> usize {
         let most = self.config.concurrency.saturating_add(AHEAD);
-        let room = most.saturating_sub(self.claims.len());
-        if room > AHEAD / 2 { room } else { 0 }
+        most.saturating_sub(self.claims.len())
+    }
+
+    /// How many of each plugin to claim: as many more as leave at least as much room to all others
+    /// as the plugin then takes (a dynamic threshold, Choudhury and Hahne 1998). One plugin gets
+    /// half of the room, two a third each; whoever has nothing running finds a place. Few at a
+    /// time are not worth a claim while the plugin has more than that to run.
+    fn rooms(&self, plugins: &[PluginName], room: usize) -> Vec<(PluginName, usize)> {
+        let mut running: HashMap<&PluginName, usize> = HashMap::new();
+        for (claimed, _) in self.claims.values() {
+            *running.entry(&claimed.id.plugin).or_default() += 1;
+        }
+        let own = |name| {
+            let running = running.get(name).copied().unwrap_or(0);
+            let own = room.saturating_sub(running).div_ceil(2);
+            if own >= running.min(WORTH_A_CLAIM) { own } else { 0 }
+        };
+        plugins.iter().map(|name| (name.clone(), own(name))).filter(|(_, own)| *own > 0).collect()
     }
 
     /// Claim up to `room` deliveries and start them. Answers how many, and how long until the next
     /// falls due; after a store error, how long to wait before asking again.
     async fn claim(&mut self, room: usize) -> Result<(usize, Option<Duration>), Duration> {
         let table = self.deps.routes.current();
-        let plugins = table.runnable().iter().map(|name| (name.clone(), room)).collect();
+        let plugins = self.rooms(table.runnable(), room);
+        if plugins.is_empty() {
+            return Ok((0, None));
+        }
         let now = self.deps.clock.now();
         let request = ClaimRequest { plugins, limit: room, now };
         let claim = match self.deps.store.claim(request).await {
@@ -223,10 +245,12 @@ impl Dispatcher {
                 tracing::error!(delivery = %claimed.id, "claimed a delivery nobody asked for");
                 continue;
             };
-            let gate = Arc::clone(self.gates.entry(claimed.id.plugin.clone()).or_default());
+            let new = || Arc::new(Lane::new(self.config.concurrency));
+            let lane = self.lanes.entry(claimed.id.plugin.clone()).or_insert_with(new);
+            let lane = Arc::clone(lane);
             let runner = Arc::clone(&self.runner);
             let (task, digest) = (claimed.clone(), loaded.digest());
-            let run = async move { runner.run(task, &loaded, &gate).await };
+            let run = async move { runner.run(task, &loaded, &lane).await };
             let started = self.tasks.spawn_on(run, self.deps.engine.guests().handle());
             self.claims.insert(started.id(), (claimed, digest));
         }

@@ -11,7 +11,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::delivery::{Attempt, Logs, Outcome, Usage};
 use crate::domain::plugin::CodeDigest;
 use crate::plugin::Execution;
-use crate::store::{ClaimedDelivery, Settlement, Verdict};
+use crate::store::{ClaimedDelivery, Settlement, StoreError, Verdict};
 
 /// When what failed is tried again.
 #[derive(Debug, Clone)]
@@ -70,6 +70,17 @@ impl Rules {
             reads: execution.reads,
             writes,
         }
+    }
+
+    /// The settlement of an attempt whose writes the store cannot take in one commit. Running it
+    /// again would end the same: the delivery is dead, by the plugin's doing.
+    pub(super) fn too_large(mut settlement: Settlement, error: &StoreError) -> Settlement {
+        let logs = &mut settlement.attempt.logs;
+        logs.dropped += u64::try_from(logs.records.len()).unwrap_or(u64::MAX);
+        logs.records.clear();
+        settlement.attempt.outcome = Outcome::Crashed;
+        settlement.attempt.reason = format!("what it wrote cannot be committed: {error}");
+        Settlement { verdict: Verdict::Dead, writes: Vec::new(), ..settlement }
     }
 
     /// The settlement of a run that the host broke off: as if it had not been.

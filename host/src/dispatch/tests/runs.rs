@@ -4,7 +4,9 @@ use super::*;
 
 #[tokio::test]
 async fn concurrent_increments_are_all_counted() {
-    let mut bench = Bench::start(vec![components::counter("a", KINDS)]).await;
+    // Twice as many as shall run at once: one plugin gets half.
+    let config = DispatchConfig { concurrency: 100, ..quick() };
+    let mut bench = Bench::start_with(vec![components::counter("a", KINDS)], config, 100).await;
     bench.store.shut();
     let ids: Vec<String> = (0..50).map(|n| format!("evt_{n}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
@@ -19,6 +21,25 @@ async fn concurrent_increments_are_all_counted() {
     assert_eq!(bench.count("a").await, Some(50));
     assert!(bench.store.conflicts.load(Ordering::SeqCst) >= 49);
     bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_runs_to_its_limits_leaves_room_for_others() {
+    const LOOPS: usize = 40;
+    let loops = components::endless_loop("loops", KINDS);
+    let config = DispatchConfig { concurrency: 2, ..quick() };
+    let mut bench =
+        Bench::start_with(vec![loops, components::counter("honest", KINDS)], config, 8).await;
+    let ids: Vec<String> = (0..LOOPS).map(|n| format!("evt_{n}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    bench.accept(&ids, &["loops"]).await;
+    bench.accept(&["evt_last"], &["honest"]).await;
+    let mut before = 0;
+    while bench.next().await.delivery.plugin.as_str() != "honest" {
+        before += 1;
+    }
+    assert!(before < LOOPS / 4, "{before} loops ended before the one that was accepted last");
+    bench.shutdown.cancel();
 }
 
 #[tokio::test]
@@ -78,17 +99,22 @@ async fn deliveries_of_an_absent_plugin_wait_for_it() {
 
 #[tokio::test]
 async fn no_more_run_at_once_than_configured() {
+    // Of each plugin one at a time; of the four, three.
+    let names = ["a", "b", "c", "d"];
     let config = DispatchConfig { concurrency: 3, ..quick() };
-    let mut bench = Bench::start_with(vec![components::counter("a", KINDS)], config, 8).await;
+    let counters = names.iter().map(|name| components::counter(name, KINDS)).collect();
+    let mut bench = Bench::start_with(counters, config, 8).await;
     bench.store.shut();
-    bench.accept(&["evt_1", "evt_2", "evt_3", "evt_4", "evt_5"], &["a"]).await;
+    bench.accept(&["evt_1", "evt_2"], &names).await;
     bench.store.reached(3).await;
     assert_eq!(bench.handle.running(), 3);
     bench.store.open();
-    for _ in 0..5 {
+    for _ in 0..8 {
         assert_eq!(bench.next().await.status, Status::Done);
     }
-    assert_eq!(bench.count("a").await, Some(5));
+    for name in names {
+        assert_eq!(bench.count(name).await, Some(2));
+    }
     assert_eq!(bench.store.most_at_once(), 3);
     bench.stop().await;
 }

@@ -111,10 +111,7 @@ impl Receiver {
         Ok(Answer::Admitted { id: name, admission })
     }
 
-    async fn read(
-        &self,
-        body: Incoming,
-    ) -> Result<(Bytes, Option<SemaphorePermit<'_>>), Problem> {
+    async fn read(&self, body: Incoming) -> Result<(Bytes, Option<SemaphorePermit<'_>>), Problem> {
         let WebhookConfig { body_bytes, body: deadline, .. } = &self.config;
         let refuse = |code, message: String| Problem::new(StatusCode::BAD_REQUEST, code, message);
         match timeout(*deadline, body::read(body, *body_bytes, &self.large)).await {
