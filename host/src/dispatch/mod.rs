@@ -43,7 +43,7 @@ pub struct DispatchDeps {
 #[derive(Clone, Debug)]
 pub struct DispatchConfig {
     /// Most guests that run at once. Default 64: guests that compute share their threads by
-    /// yielding, so more only adds memory (each may hold its whole memory limit). Up to 192
+    /// yielding, so more only adds memory (each may hold its whole memory limit). Up to 448
     /// deliveries more may be claimed: those whose end is being committed and those that run next.
     pub concurrency: usize,
     /// When failed deliveries are attempted again.
@@ -83,10 +83,11 @@ pub struct Ended {
 /// store has them all.
 const ENDED_BACKLOG: usize = 1_024;
 
-/// Deliveries claimed beyond those that run. A commit takes about as long as a hundred short
-/// runs: with none ahead, guests would stand still during each. Each holds its event, and what
-/// it wrote until that is committed.
-const AHEAD: usize = 192;
+/// Deliveries claimed beyond those that run: those whose end is being committed and those whose
+/// turn comes next. A commit's price is mostly its sync, so the more ends share one the better;
+/// with few ahead, guests stand still while the disk works. Each holds its event in memory, and
+/// what it wrote until that is committed: hence not more.
+const AHEAD: usize = 448;
 
 /// Shows from outside what the dispatcher does.
 #[derive(Clone, Debug)]
