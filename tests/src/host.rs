@@ -123,17 +123,7 @@ secrets = ["{SECRET}"]
     /// # Errors
     /// With everything it said, when it ends before that.
     pub fn run(&mut self) -> Result<()> {
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.dir.path().join("stderr.log"))?;
-        let mut child = Command::new(binary()?)
-            .args(["serve", "--config", "signalbox.toml", "--output", "json"])
-            .current_dir(self.dir.path())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .stdin(Stdio::null())
-            .spawn()?;
+        let mut child = self.spawn()?;
         let stdout = child.stdout.take().context("stdout is piped")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
@@ -150,6 +140,32 @@ secrets = ["{SECRET}"]
         self.admin = url("admin_url")?;
         self.child = Some(child);
         Ok(())
+    }
+
+    /// Start the process and end it by SIGKILL after `life`, ready or not: most likely while it
+    /// opens its store.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn run_shortly(&mut self, life: Duration) -> Result<()> {
+        self.child = Some(self.spawn()?);
+        std::thread::sleep(life);
+        self.kill()
+    }
+
+    fn spawn(&self) -> Result<Child> {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.dir.path().join("stderr.log"))?;
+        let child = Command::new(binary()?)
+            .args(["serve", "--config", "signalbox.toml", "--output", "json"])
+            .current_dir(self.dir.path())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()?;
+        Ok(child)
     }
 
     /// End the process as a power cut would: SIGKILL, and no chance to tidy up.

@@ -12,6 +12,12 @@ use signalbox_tests::{components, stripe};
 const KILLS: u32 = 50;
 /// Senders at a time.
 const SENDERS: usize = 8;
+/// Every so manieth kill comes while the host opens its store.
+const OPENING: u32 = 3;
+/// Such a kill comes this many milliseconds after the start, at the latest.
+const LONGEST_OPENING_MS: u64 = 60;
+/// Attempts of a handler that never succeeds.
+const ATTEMPTS: u32 = 2;
 /// A kill comes this many milliseconds after the host was ready, at the latest.
 const LONGEST_LIFE_MS: u64 = 250;
 
@@ -53,9 +59,17 @@ async fn fifty_kills_lose_nothing_and_count_nothing_twice() {
     println!("SIGNALBOX_SEED={seed}");
     let mut dice = Dice(seed);
     let counter = components::counter("counter", &["charge.*"]);
-    let mut host = Host::prepare(&[("counter.wasm", &counter)], "").unwrap();
+    let failing = components::retrying("failing", &["charge.*"], "not yet", None);
+    let plugins: [(&str, &[u8]); 2] = [("counter.wasm", &counter), ("failing.wasm", &failing)];
+    let settings = format!("[dispatch]\nattempts = {ATTEMPTS}\nfirst_wait = \"100ms\"\n");
+    let mut host = Host::prepare(&plugins, &settings).unwrap();
     let mut acknowledged = BTreeSet::new();
-    for _ in 0..KILLS {
+    for kill in 0..KILLS {
+        if kill % OPENING == OPENING - 1 {
+            let life = Duration::from_millis(dice.next() % LONGEST_OPENING_MS);
+            host.run_shortly(life).unwrap();
+            continue;
+        }
         host.run().unwrap();
         let url = format!("{}/webhooks/{ENDPOINT}", host.public);
         let senders: Vec<_> = (0..SENDERS).map(|_| tokio::spawn(send(url.clone()))).collect();
@@ -79,9 +93,19 @@ async fn fifty_kills_lose_nothing_and_count_nothing_twice() {
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
     assert_eq!(stored.len(), events.len(), "an event is stored twice");
     let deliveries = host.list("/deliveries").await.unwrap();
-    assert_eq!(deliveries.len(), stored.len());
+    assert_eq!(deliveries.len(), 2 * stored.len());
     for delivery in &deliveries {
-        assert_eq!(delivery["status"], "done", "{delivery:#}");
+        let (status, attempts) =
+            if delivery["plugin"] == "counter" { ("done", 1) } else { ("dead", ATTEMPTS) };
+        assert_eq!(delivery["status"], status, "{delivery:#}");
+        assert_eq!(delivery["attempts"], attempts, "{delivery:#}");
+    }
+    // Stripe sends again what it thinks was lost: known, and not handled again.
+    for id in acknowledged.iter().take(20) {
+        let mut event = stripe::fixture("charge.succeeded");
+        event["id"] = Value::from(id.as_str());
+        let (status, answer) = host.post(event.to_string()).await.unwrap();
+        assert_eq!((status, &answer["status"]), (200, &Value::from("duplicate")));
     }
     assert_eq!(super::count(&host, "counter").await, stored.len() as u64);
     println!("{KILLS} kills, {} acknowledged, {} stored", acknowledged.len(), stored.len());
