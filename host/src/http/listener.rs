@@ -5,8 +5,9 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Incoming};
@@ -27,7 +28,8 @@ use super::linger::{Linger, LingerFlag};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// Connections at once. Default 1,024: within the usual limit of open files. When they are
-    /// used up, those that are idle are closed to make room and new ones wait to be accepted.
+    /// used up, those with no request under way, half a head included, are closed to make room and
+    /// new ones wait to be accepted.
     pub connections: usize,
     /// From a connection's opening, or the end of its last request, to the whole head of the next
     /// one: how slowly a head may come and how long a connection may idle. Default 20 s: longer
@@ -64,6 +66,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a connection is left alone before it counts as idle: its first request is on the way.
 const FRESH: Duration = Duration::from_millis(100);
 
+/// How long a connection that was asked to end may take to come up with the request it has begun
+/// to send. A head is one packet; who needs longer holds up those that wait for a connection.
+const LAST_HEAD: Duration = Duration::from_millis(250);
+
 /// Time between two warnings that all connections are in use: whoever opens them must not fill the
 /// log as well.
 const CROWDED_WARNING: Duration = Duration::from_secs(10);
@@ -93,7 +99,7 @@ impl Listener {
         service: impl Fn(LingerFlag) -> S,
     ) where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
-        S::Future: Send,
+        S::Future: Send + 'static,
         B: Body<Data: Send, Error: std::error::Error + Send + Sync> + Send + 'static,
     {
         let http = self.http();
@@ -110,7 +116,10 @@ impl Listener {
             let flag = LingerFlag::default();
             let service = service(flag.clone());
             let io = self.dress(stream, flag);
-            let connection = serve(http.serve_connection(io, service), idle.clone(), permit);
+            let under_way = Arc::new(AtomicBool::new(false));
+            let service = Watched { inner: service, under_way: Arc::clone(&under_way) };
+            let connection = http.serve_connection(io, service);
+            let connection = serve(connection, under_way, idle.clone(), permit);
             tasks.spawn(cut.clone().run_until_cancelled_owned(connection));
         }
         let Self { tcp, limits } = self;
@@ -182,10 +191,37 @@ async fn free_slot(
     shutdown.run_until_cancelled(slots.clone().acquire_owned()).await?.ok()
 }
 
+/// A service that tells whether a request is under way.
+struct Watched<S> {
+    inner: S,
+    under_way: Arc<AtomicBool>,
+}
+
+impl<S> Service<Request<Incoming>> for Watched<S>
+where
+    S: Service<Request<Incoming>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.under_way.store(true, Ordering::Release);
+        let (answer, under_way) = (self.inner.call(request), Arc::clone(&self.under_way));
+        Box::pin(async move {
+            let answer = answer.await;
+            under_way.store(false, Ordering::Release);
+            answer
+        })
+    }
+}
+
 /// One connection to its end. Once `idle` is called, and it is no longer fresh, it ends with the
-/// request under way, if any.
+/// request under way; where there is none, soon.
 async fn serve<S, B>(
     connection: http1::Connection<Wire, S>,
+    under_way: Arc<AtomicBool>,
     idle: CancellationToken,
     permit: OwnedSemaphorePermit,
 ) where
@@ -202,7 +238,14 @@ async fn serve<S, B>(
         ended = connection.as_mut() => ended,
         () = asked => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            loop {
+                match timeout(LAST_HEAD, connection.as_mut()).await {
+                    Ok(ended) => break ended,
+                    Err(_) if under_way.load(Ordering::Acquire) => {}
+                    // hyper waits for a head that has begun; its sender may never end it.
+                    Err(_) => break Ok(()),
+                }
+            }
         }
     };
     // Peers vanish and dawdle all day; that is for those who look for it.

@@ -86,6 +86,23 @@ async fn idle_connections_give_way_when_all_are_in_use() {
 }
 
 #[tokio::test]
+async fn half_heads_give_way_when_all_are_in_use() {
+    let host = Host::with(MemoryStore::default(), |config| {
+        config.connections.connections = 100;
+        config.connections.head = Duration::from_secs(3_600);
+    })
+    .await;
+    let mut slow = Vec::new();
+    for _ in 0..100 {
+        let mut client = host.client().await;
+        client.send("POST / HT").await;
+        slow.push(client);
+    }
+    let reply = tokio::time::timeout(HANGS, async { host.client().await.ask(post(BODY)).await });
+    assert_eq!(reply.await.expect("room was made").status, 200);
+}
+
+#[tokio::test]
 async fn a_request_under_way_does_not_give_way() {
     let host = Host::with(MemoryStore::shut(), |config| {
         config.connections.connections = 1;
