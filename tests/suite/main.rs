@@ -9,10 +9,6 @@
     clippy::disallowed_methods,
     reason = "a test that cannot go on says so by a panic, and takes its seed from the environment"
 )]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a seed to repeat, and the environment that a command under test must not inherit"
-)]
 
 mod crash;
 mod quickstart;
