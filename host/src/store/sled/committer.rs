@@ -237,8 +237,8 @@ impl Committer {
             Request::Accept { events, reply, .. } => {
                 let admit =
                     |event| blocks.admit(view, &mut self.counters, names, &mut self.types, event);
-                let admitted = events.into_iter().map(admit).collect::<Result<_, _>>()?;
-                Some(Answer::Accept(reply, admitted))
+                let admitted: Result<_, _> = events.into_iter().map(admit).collect();
+                answer_damage(admitted, reply, Answer::Accept)?
             }
             Request::Settle { settlements, reply, .. } => {
                 let mut judge = |settlement| {

@@ -70,7 +70,7 @@ impl SledStore {
         }))
     }
 
-    fn shared(&self) -> Result<Arc<Shared>, StoreError> {
+    pub(super) fn shared(&self) -> Result<Arc<Shared>, StoreError> {
         if let Life::Failed(cause) = &*self.life.borrow() {
             return Err(StoreError::Failed(cause.clone()));
         }

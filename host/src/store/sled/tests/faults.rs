@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::store::contract::{START, accept, claim, done, event, key, plugin, put, request};
 use crate::store::{Admission, Settled, StoreError};
 
-use super::super::open;
+use super::super::write_set::WriteSet;
+use super::super::{layout, open};
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,6 +33,18 @@ async fn a_full_queue_is_busy_and_loses_nothing() {
     for n in accepted {
         assert!(store.event(&key(&n.to_string())).await.unwrap().is_some());
     }
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_one_events_trouble_and_not_the_stores() {
+    let place = Place::new();
+    let store = place.open_sled();
+    let mut set = WriteSet::default();
+    set.put(layout::dedupe(&key("bad")).unwrap(), vec![0xff, 0xff]);
+    store.shared().unwrap().table.apply(set).unwrap();
+    let told = store.accept(vec![event("bad", &["a"])]).await;
+    assert!(matches!(told, Err(StoreError::Damaged { .. })), "{told:?}");
+    assert!(matches!(accept(&*store, "good", &["a"]).await, Admission::Accepted(_)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
