@@ -62,7 +62,7 @@ impl Request {
 /// How long the committer waits for more, as long as more keeps coming, before it commits. Senders
 /// that were answered together come back together: without this pause a commit takes the first few
 /// of them and all others wait for the next. A lone sender never waits.
-const GATHER_STEP: Duration = Duration::from_micros(100);
+const GATHER_STEP: Duration = Duration::from_micros(30);
 /// Most such pauses before one commit.
 const GATHER_STEPS: usize = 12;
 
