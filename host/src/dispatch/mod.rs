@@ -121,7 +121,9 @@ pub struct Dispatcher {
     tasks: JoinSet<()>,
     claims: HashMap<Id, (ClaimedDelivery, CodeDigest)>,
     runner: Arc<Runner>,
-    lanes: HashMap<PluginName, Arc<Lane>>,
+    /// Of each plugin its lane, and how many of `claims` are its own: counted as they come and go,
+    /// for they are asked for at every end of an attempt.
+    lanes: HashMap<PluginName, (Arc<Lane>, usize)>,
 }
 
 impl fmt::Debug for Dispatcher {
@@ -209,12 +211,8 @@ impl Dispatcher {
     /// half of the room, two a third each; whoever has nothing running finds a place. Few at a
     /// time are not worth a claim while the plugin has more than that to run.
     fn rooms(&self, plugins: &[PluginName], room: usize) -> Vec<(PluginName, usize)> {
-        let mut running: HashMap<&PluginName, usize> = HashMap::new();
-        for (claimed, _) in self.claims.values() {
-            *running.entry(&claimed.id.plugin).or_default() += 1;
-        }
         let own = |name| {
-            let running = running.get(name).copied().unwrap_or(0);
+            let running = self.lanes.get(name).map_or(0, |(_, running)| *running);
             let own = room.saturating_sub(running).div_ceil(2);
             if own >= running.min(WORTH_A_CLAIM) { own } else { 0 }
         };
@@ -245,8 +243,9 @@ impl Dispatcher {
                 tracing::error!(delivery = %claimed.id, "claimed a delivery nobody asked for");
                 continue;
             };
-            let new = || Arc::new(Lane::new(self.config.concurrency));
-            let lane = self.lanes.entry(claimed.id.plugin.clone()).or_insert_with(new);
+            let new = || (Arc::new(Lane::new(self.config.concurrency)), 0);
+            let (lane, running) = self.lanes.entry(claimed.id.plugin.clone()).or_insert_with(new);
+            *running += 1;
             let lane = Arc::clone(lane);
             let runner = Arc::clone(&self.runner);
             let (task, digest) = (claimed.clone(), loaded.digest());
@@ -270,6 +269,11 @@ impl Dispatcher {
             Err(error) => (error.id(), Some(error)),
         };
         let claimed = self.claims.remove(&id);
+        if let Some((claimed, _)) = &claimed
+            && let Some((_, running)) = self.lanes.get_mut(&claimed.id.plugin)
+        {
+            *running = running.saturating_sub(1);
+        }
         if let (Some((claimed, digest)), Some(panic)) = (claimed, panic) {
             tracing::error!(delivery = %claimed.id, error = %panic, "the host failed in a delivery");
             let runner = Arc::clone(&self.runner);
