@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use signalbox::domain::clock::Timestamp;
-use signalbox::domain::delivery::{Attempt, LogLevel, LogRecord, Logs, Outcome, Usage};
+use signalbox::domain::delivery::{Attempt, LogLevel, LogRecord, Logs, Order, Outcome, Usage};
 use signalbox::domain::endpoint::{EndpointId, SecretId};
 use signalbox::domain::event::{EventKey, Header, ObjectRef, Source, VerifiedEvent};
 use signalbox::domain::plugin::{CodeDigest, PluginName};
 use signalbox::store::sled::{SledConfig, SledStore};
-use signalbox::store::{Admission, ClaimRequest, NewEvent, Settlement, Store, Verdict};
+use signalbox::store::{Admission, ClaimRequest, Demand, NewEvent, Settlement, Store, Verdict};
 use tokio::sync::{mpsc, oneshot};
 
 const PRODUCERS: u64 = 64;
@@ -401,7 +401,9 @@ async fn join_all<F: Future<Output = Result<()>>>(
 async fn handle(store: Arc<SledStore>, plugins: Vec<PluginName>) -> Result<()> {
     loop {
         let now = Timestamp::from_secs(2_000_000_000);
-        let plugins = plugins.iter().map(|name| (name.clone(), 128)).collect();
+        let demand =
+            |plugin: &PluginName| Demand { plugin: plugin.clone(), room: 128, order: Order::None };
+        let plugins = plugins.iter().map(demand).collect();
         let claim = store.claim(ClaimRequest { plugins, limit: 128, now }).await?;
         if claim.deliveries.is_empty() {
             store.work().await;
@@ -414,6 +416,10 @@ async fn handle(store: Arc<SledStore>, plugins: Vec<PluginName>) -> Result<()> {
             attempt: attempt(delivery.attempt, now),
             reads: Vec::new(),
             writes: Vec::new(),
+            effects: Vec::new(),
+            cancels: Vec::new(),
+            now,
+            then: Vec::new(),
         });
         store.settle(settle.collect()).await?;
     }

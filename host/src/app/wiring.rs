@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, ServerLimits};
 use crate::dispatch::DispatchConfig;
+use crate::domain::plugin::DeliveryPolicy;
 use crate::http::ConnectionLimits;
 use crate::http::webhook::WebhookConfig;
 use crate::plugin::{EngineConfig, PluginSettings, Policy};
@@ -48,6 +49,7 @@ pub(crate) fn policy(config: &Config, providers: &Providers) -> Policy {
         let settings = PluginSettings {
             settings: own.settings.clone(),
             limits: own.limits.clone(),
+            delivery: own.delivery.clone(),
             grants: own.grants.clone(),
         };
         (name.clone(), settings)
@@ -55,6 +57,10 @@ pub(crate) fn policy(config: &Config, providers: &Providers) -> Policy {
     Policy {
         plugins: plugins.collect(),
         limits: config.plugins.limits.clone(),
+        delivery: DeliveryPolicy {
+            backoff: config.dispatch.backoff.clone(),
+            ..DeliveryPolicy::default()
+        },
         providers: providers.names().map(str::to_owned).collect(),
     }
 }

@@ -193,6 +193,15 @@ impl<'r> Table<'r> {
         self.reader.read(key, &node, |_| Ok(()))
     }
 
+    /// A list of values; empty when absent. Bad entries are noted and left out.
+    pub(super) fn optional_list<T: Value>(&mut self, name: &'static str) -> Vec<T> {
+        if self.left.contains_key(name) {
+            return self.list(name);
+        }
+        self.asked.push(name);
+        Vec::new()
+    }
+
     /// A list of values that must be there and not be empty. Bad entries are noted and left out.
     pub(super) fn list<T: Value>(&mut self, name: &'static str) -> Vec<T> {
         let key = self.key(name);

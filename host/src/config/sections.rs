@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::domain::backoff::Backoff;
 use crate::domain::endpoint::{Endpoint, EndpointId, Secret};
-use crate::domain::plugin::{CapabilityRequest, Limits, PluginName};
+use crate::domain::grant::Grant;
+use crate::domain::plugin::{DeliveryPolicy, Limits, PluginName};
 
 use super::problem::Problem;
 use super::reader::Table;
@@ -192,6 +193,7 @@ fn plugin(mut table: Table<'_>, base: &Limits) -> BTreeMap<PluginName, PluginSet
                     grants: grants(inner.tables("grants")),
                     settings: settings(inner.table("settings")),
                     limits: limits(inner.table("limits"), base),
+                    delivery: DeliveryPolicy::default(),
                 };
                 inner.finish();
                 plugins.insert(parsed, settings);
@@ -206,13 +208,21 @@ fn plugin(mut table: Table<'_>, base: &Limits) -> BTreeMap<PluginName, PluginSet
     plugins
 }
 
-fn grants(tables: Vec<Table<'_>>) -> Vec<CapabilityRequest> {
+fn grants(tables: Vec<Table<'_>>) -> Vec<Grant> {
     let mut grants = Vec::new();
     for mut table in tables {
-        let capability = table.required("capability");
-        let scope = table.required("scope");
+        let capability: Option<String> = table.required("capability");
+        let scope: Option<String> = table.required("scope");
+        let secrets = table.optional_list("secrets");
         if let (Some(capability), Some(scope)) = (capability, scope) {
-            grants.push(CapabilityRequest { capability, scope });
+            match Grant::parse(&capability, &scope, secrets) {
+                Ok(grant) => grants.push(grant),
+                Err(error) => table.reader().report(Problem::Conflict {
+                    key: table.key("scope"),
+                    cause: error.to_string(),
+                    origin: table.origin_of("scope"),
+                }),
+            }
         }
         table.finish();
     }

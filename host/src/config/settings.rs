@@ -10,7 +10,8 @@ use std::time::Duration;
 use crate::domain::backoff::Backoff;
 use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::{self, Endpoint, EndpointId, Secret};
-use crate::domain::plugin::{CapabilityRequest, Limits, PluginName};
+use crate::domain::grant::Grant;
+use crate::domain::plugin::{DeliveryPolicy, Limits, PluginName};
 
 use super::origin::Entry;
 
@@ -222,11 +223,14 @@ impl EndpointSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PluginSettings {
     /// What it may do beyond its own state. Default nothing.
-    pub grants: Vec<CapabilityRequest>,
+    pub grants: Vec<Grant>,
     /// What it can read by `config.get`. Values are text; numbers and booleans as they are written.
     pub settings: BTreeMap<String, String>,
     /// What one delivery may use: `[plugin.NAME.limits]` over `[plugins.limits]`.
     pub limits: Limits,
+    /// How its deliveries are run: `ordering`, `head_of_line`, `concurrency`, `pause_after` and
+    /// `[plugin.NAME.retry]` over `[dispatch]`.
+    pub delivery: DeliveryPolicy,
 }
 
 /// One `[[stripe.account]]`.

@@ -91,7 +91,7 @@ limits = { cpu = "1s", wall = "5s", memory = "32MiB" }
     assert_eq!(endpoint.tolerance, Duration::from_secs(300));
     assert_eq!(config.stripe_accounts[0].api_key.expose(), "sk_test_1");
     let plugin = &config.plugin[&"charge-counter".parse().unwrap()];
-    assert_eq!(plugin.grants[0].capability, "outbox.http");
+    assert_eq!(plugin.grants[0].shown().capability, "outbox.http");
     assert_eq!(plugin.settings["channel"], "#money");
     assert_eq!(plugin.settings["retries"], "3");
     assert_eq!(plugin.settings["loud"], "true");
@@ -164,7 +164,7 @@ fn the_environment_reaches_lists_plugins_and_new_entries() {
     let plugin = &config.plugin[&"charge-counter".parse().unwrap()];
     assert_eq!(plugin.limits.cpu, Duration::from_secs(2));
     assert_eq!(plugin.settings["channel"], "#a");
-    assert_eq!(plugin.grants[0].scope, "*");
+    assert_eq!(plugin.grants[0].shown().scope, "*");
     assert_eq!(config.stripe_accounts[0].name, "default");
     assert_eq!(config.dispatch.concurrency, 7);
 }

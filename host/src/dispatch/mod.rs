@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::backoff::Backoff;
 use crate::domain::clock::Clock;
-use crate::domain::delivery::{Attempt, DeliveryId, Status};
+use crate::domain::delivery::{Attempt, DeliveryId, Order, Status};
 use crate::domain::event::StoredEvent;
 use crate::domain::plugin::{CodeDigest, PluginName};
 use crate::plugin::{Engine, Routes};
-use crate::store::{ClaimRequest, ClaimedDelivery, Store};
+use crate::store::{ClaimRequest, ClaimedDelivery, Demand, Store};
 
 use attempt::{Lane, Runner};
 use settle::Rules;
@@ -210,13 +210,18 @@ impl Dispatcher {
     /// as the plugin then takes (a dynamic threshold, Choudhury and Hahne 1998). One plugin gets
     /// half of the room, two a third each; whoever has nothing running finds a place. Few at a
     /// time are not worth a claim while the plugin has more than that to run.
-    fn rooms(&self, plugins: &[PluginName], room: usize) -> Vec<(PluginName, usize)> {
-        let own = |name| {
+    fn rooms(&self, plugins: &[PluginName], room: usize) -> Vec<Demand> {
+        let own = |name: &PluginName| {
             let running = self.lanes.get(name).map_or(0, |(_, running)| *running);
             let own = room.saturating_sub(running).div_ceil(2);
             if own >= running.min(WORTH_A_CLAIM) { own } else { 0 }
         };
-        plugins.iter().map(|name| (name.clone(), own(name))).filter(|(_, own)| *own > 0).collect()
+        let demand = |plugin: &PluginName| Demand {
+            plugin: plugin.clone(),
+            room: own(plugin),
+            order: Order::None,
+        };
+        plugins.iter().map(demand).filter(|demand| demand.room > 0).collect()
     }
 
     /// Claim up to `room` deliveries and start them. Answers how many, and how long until the next

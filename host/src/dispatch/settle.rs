@@ -69,6 +69,10 @@ impl Rules {
             },
             reads: execution.reads,
             writes,
+            effects: Vec::new(),
+            cancels: Vec::new(),
+            now,
+            then: Vec::new(),
         }
     }
 
@@ -126,5 +130,9 @@ fn released(
         },
         reads: Vec::new(),
         writes: Vec::new(),
+        effects: Vec::new(),
+        cancels: Vec::new(),
+        now,
+        then: Vec::new(),
     }
 }

@@ -79,6 +79,26 @@ pub enum Status {
     Parked,
 }
 
+/// In which order the deliveries of one plugin run.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Order {
+    /// As they come, side by side.
+    None,
+    /// Those that concern the same object of a provider one after another, in order of acceptance;
+    /// others side by side.
+    Object {
+        /// A delivery that failed this often no longer holds up those behind it: they overtake it.
+        /// `None`: it holds them up until it is done or dead.
+        skip_after: Option<u32>,
+    },
+}
+
+impl Default for Order {
+    fn default() -> Self {
+        Self::Object { skip_after: None }
+    }
+}
+
 /// How one attempt ended. Closed: every attempt ends as exactly one of these.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -207,11 +227,16 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// Where it stands; never `Parked`, which depends on the plugins loaded now.
     pub status: Status,
-    /// Attempts that counted.
+    /// Attempts that counted, since it was last replayed.
     pub attempts: u32,
     /// Not before this moment, while it waits.
     pub next_attempt_at: Option<Timestamp>,
-    /// The last attempts, oldest first; at most [`Delivery::KEPT_ATTEMPTS`].
+    /// When an operator last had it replayed.
+    pub replayed_at: Option<Timestamp>,
+    /// The earlier delivery about the same object that it waits for, if it waits for one.
+    pub behind: Option<DeliveryId>,
+    /// The last attempts, oldest first, those before a replay included; at most
+    /// [`Delivery::KEPT_ATTEMPTS`].
     pub history: Vec<Attempt>,
 }
 

@@ -16,6 +16,11 @@ use super::clock::Timestamp;
 #[serde(transparent)]
 pub struct EndpointId(pub Uuid);
 
+impl EndpointId {
+    /// Of events that came in at no endpoint: those made here.
+    pub const NONE: Self = Self(Uuid::nil());
+}
+
 impl fmt::Display for EndpointId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.hyphenated().fmt(f)

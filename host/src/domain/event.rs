@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
+use super::effect::EffectId;
 use super::endpoint::{EndpointId, SecretId};
 
 /// The order of acceptance on this host: 1, 2, 3, ... A later event has a larger number.
@@ -32,12 +33,56 @@ impl fmt::Display for EventKey {
 }
 
 /// How an event reached the host.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Source {
     /// The provider posted it.
     Webhook,
+    /// A plugin emitted it.
+    Emitted(Made),
+    /// It brings the answer to an effect back to the plugin that asked for it.
+    Reply(Made),
+    /// signalbox tells of itself.
+    Host(Made),
+}
+
+/// What is known of an event that was made here.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Made {
+    /// The effect that made it.
+    pub effect: Option<EffectId>,
+    /// How many events led to one another before it: 1 for one that a webhook led to.
+    pub depth: u8,
+    /// More facts for handlers, named as in the contract (`status`, `effect-id`, `header-NAME`).
+    pub attributes: Vec<(String, String)>,
+}
+
+impl Source {
+    /// As it is shown.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Emitted(_) => "emitted",
+            Self::Reply(_) => "reply",
+            Self::Host(_) => "host",
+        }
+    }
+
+    /// What is known if it was made here.
+    #[must_use]
+    pub const fn made(&self) -> Option<&Made> {
+        match self {
+            Self::Webhook => None,
+            Self::Emitted(made) | Self::Reply(made) | Self::Host(made) => Some(made),
+        }
+    }
+
+    /// How many events led to one another before it; 0 for one that came from outside.
+    #[must_use]
+    pub fn depth(&self) -> u8 {
+        self.made().map_or(0, |made| made.depth)
+    }
 }
 
 /// The provider's object that an event is about.
@@ -58,7 +103,7 @@ pub struct Header {
     pub value: Vec<u8>,
 }
 
-/// An event whose origin was proved. Only a provider's `verify` makes one.
+/// An event whose origin was proved: by a provider's `verify`, or because it was made here.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct VerifiedEvent {
@@ -140,4 +185,14 @@ pub struct StoredEvent {
     pub source: Source,
     /// The event itself.
     pub event: VerifiedEvent,
+}
+
+impl StoredEvent {
+    /// The facts that a handler sees beside the body, named as in the contract.
+    #[must_use]
+    pub fn attributes(&self) -> Vec<(String, String)> {
+        let mut out = self.event.attributes();
+        out.extend(self.source.made().into_iter().flat_map(|made| made.attributes.clone()));
+        out
+    }
 }

@@ -5,9 +5,13 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod dead;
 pub mod delivery;
+pub mod effect;
 pub mod endpoint;
 pub mod event;
+pub mod grant;
 pub mod kv;
+pub mod notice;
 pub mod pattern;
 pub mod plugin;

@@ -41,6 +41,17 @@ impl TypePattern {
             Self::Exact(exact) => kind == exact,
         }
     }
+
+    /// Whether every type in `other` is in this one.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) => true,
+            (Self::Below(own), Self::Below(prefix)) => prefix.starts_with(own.as_str()),
+            (own, Self::Exact(kind)) => own.matches(kind),
+            (_, _) => false,
+        }
+    }
 }
 
 impl FromStr for TypePattern {
@@ -104,6 +115,16 @@ mod tests {
         assert!(!below.matches("customer.subscription"));
         assert!(!below.matches("customer.subscriptions.created"));
         assert!(!below.matches("customer.subscription."));
+    }
+
+    #[test]
+    fn a_pattern_covers_what_is_narrower() {
+        let covers = |a: &str, b: &str| {
+            a.parse::<TypePattern>().unwrap().covers(&b.parse::<TypePattern>().unwrap())
+        };
+        assert!(covers("*", "*") && covers("*", "a.*") && covers("a.*", "a.b.*"));
+        assert!(covers("a.*", "a.b") && covers("a.b", "a.b"));
+        assert!(!covers("a.*", "*") && !covers("a.b", "a.*") && !covers("a.b.*", "a.*"));
     }
 
     #[test]

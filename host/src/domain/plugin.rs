@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::backoff::Backoff;
+use super::clock::Timestamp;
+use super::delivery::Order;
 use super::pattern::TypePattern;
 
 /// A plugin's name: lower-case kebab-case, at most [`PluginName::MAX`] bytes.
@@ -160,6 +163,51 @@ impl Default for Limits {
             hostcall_bytes: 16 << 20,
         }
     }
+}
+
+/// How a plugin's deliveries are run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeliveryPolicy {
+    /// In which order.
+    pub order: Order,
+    /// Most of them at a time; `None`: as many as the host runs.
+    pub concurrency: Option<usize>,
+    /// When a failed one is attempted again.
+    pub backoff: Backoff,
+    /// Different events one after another whose attempts count against the plugin before it is
+    /// paused; 0: never. Default 10.
+    pub pause_after: u32,
+}
+
+impl Default for DeliveryPolicy {
+    fn default() -> Self {
+        Self {
+            order: Order::default(),
+            concurrency: None,
+            backoff: Backoff::default(),
+            pause_after: 10,
+        }
+    }
+}
+
+/// Why a plugin's deliveries wait.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pause {
+    /// Since when.
+    pub at: Timestamp,
+    /// For people.
+    pub reason: String,
+    /// Who paused it.
+    pub by: PausedBy,
+}
+
+/// Who paused a plugin, and so what resumes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PausedBy {
+    /// An operator; only an operator resumes it.
+    Operator,
+    /// The host, after repeated failures of this code; other code resumes it, or an operator.
+    Failures(CodeDigest),
 }
 
 #[cfg(test)]

@@ -179,6 +179,7 @@ mod tests {
             waiting: 2,
             oldest_waiting: Some(Timestamp::from_millis(8_500)),
             disk_bytes: 4096,
+            ..StoreStats::default()
         };
         let text = metrics.text(Some(&stats), Timestamp::from_secs(10));
         for line in [

@@ -18,9 +18,11 @@ use super::outcome::bounded;
 use super::run::{Bounds, run};
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::delivery::{DeliveryId, Logs, Outcome, Usage};
+use crate::domain::effect::{Cancel, EffectRequest};
 use crate::domain::event::StoredEvent;
+use crate::domain::grant::Grant;
 use crate::domain::kv::{KvRead, KvWrite};
-use crate::domain::plugin::{CapabilityRequest, CodeDigest, Limits, Manifest};
+use crate::domain::plugin::{CodeDigest, DeliveryPolicy, Limits, Manifest};
 use crate::store::Store;
 
 /// A plugin that passed every step of loading: it can be instantiated, and its manifest holds.
@@ -40,7 +42,8 @@ pub(super) struct Parts {
     pub(super) warnings: Vec<String>,
     pub(super) limits: Limits,
     pub(super) settings: BTreeMap<String, String>,
-    pub(super) grants: Vec<CapabilityRequest>,
+    pub(super) delivery: DeliveryPolicy,
+    pub(super) grants: Vec<Grant>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -70,6 +73,10 @@ pub struct Execution {
     pub reads: Vec<KvRead>,
     /// What it wants written; empty unless it ended `ok`.
     pub writes: Vec<KvWrite>,
+    /// What it asked the world for, in order; empty unless it ended `ok`.
+    pub effects: Vec<EffectRequest>,
+    /// What it wants withdrawn, and what it was told; empty where it asked for nothing.
+    pub cancels: Vec<Cancel>,
     /// What it used.
     pub usage: Usage,
     /// What it said.
@@ -134,8 +141,14 @@ impl Loaded {
 
     /// What the operator granted it.
     #[must_use]
-    pub fn grants(&self) -> &[CapabilityRequest] {
+    pub fn grants(&self) -> &[Grant] {
         &self.parts.grants
+    }
+
+    /// How its deliveries are run.
+    #[must_use]
+    pub fn delivery(&self) -> &DeliveryPolicy {
+        &self.parts.delivery
     }
 
     /// What the operator set for it.
@@ -190,6 +203,8 @@ impl Loaded {
             retry_after: None,
             reads,
             writes: Vec::new(),
+            effects: Vec::new(),
+            cancels: Vec::new(),
             usage: ran.usage,
             logs,
             digest: parts.digest,
@@ -225,6 +240,6 @@ fn event(stored: &StoredEvent) -> contract::Event {
         received_at: stored.received_at.as_millis(),
         content_type: event.content_type.clone(),
         body: event.body.to_vec(),
-        attributes: event.attributes(),
+        attributes: stored.attributes(),
     }
 }

@@ -22,7 +22,8 @@ use super::logbook::LogBook;
 use super::run::{Bounds, run};
 use super::{manifest, sniff};
 use crate::domain::delivery::Outcome;
-use crate::domain::plugin::{CapabilityRequest, CodeDigest, Limits, PluginName};
+use crate::domain::grant::Grant;
+use crate::domain::plugin::{CodeDigest, DeliveryPolicy, Limits, PluginName};
 
 /// The export every plugin has, without its version.
 pub(super) const HANDLER: &str = "signalbox:plugin/handler";
@@ -35,10 +36,12 @@ const TRACK: &str = "0.1.";
 pub struct PluginSettings {
     /// Shown to the plugin by `config`.
     pub settings: BTreeMap<String, String>,
-    /// What one delivery may use. A plugin has no word in it.
+    /// What one delivery may use.
     pub limits: Limits,
+    /// How its deliveries are run.
+    pub delivery: DeliveryPolicy,
     /// What it may ask for.
-    pub grants: Vec<CapabilityRequest>,
+    pub grants: Vec<Grant>,
 }
 
 /// What the operator says of all plugins.
@@ -48,6 +51,8 @@ pub struct Policy {
     pub plugins: BTreeMap<PluginName, PluginSettings>,
     /// Limits where a plugin's settings have none.
     pub limits: Limits,
+    /// How deliveries are run where a plugin's settings say nothing.
+    pub delivery: DeliveryPolicy,
     /// Names of the providers this host knows; empty when that is not known. A subscription to
     /// another one is a warning.
     pub providers: Vec<String>,
@@ -56,8 +61,11 @@ pub struct Policy {
 impl Policy {
     /// What holds for one plugin.
     fn of(&self, plugin: &PluginName) -> PluginSettings {
-        let default =
-            || PluginSettings { limits: self.limits.clone(), ..PluginSettings::default() };
+        let default = || PluginSettings {
+            limits: self.limits.clone(),
+            delivery: self.delivery.clone(),
+            ..PluginSettings::default()
+        };
         self.plugins.get(plugin).cloned().unwrap_or_else(default)
     }
 }
@@ -128,6 +136,7 @@ impl Engine {
             warnings: checked.warnings,
             limits,
             settings: own.settings,
+            delivery: own.delivery,
             grants: own.grants,
             clock: Arc::clone(&self.0.clock),
         }))

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::call::Loaded;
 use super::filter::{Filter, Subject};
 use crate::domain::event::VerifiedEvent;
+use crate::domain::grant::Grant;
 use crate::domain::pattern::TypePattern;
 use crate::domain::plugin::{CapabilityRequest, CodeDigest, Limits, PluginName, Subscription};
 
@@ -98,7 +99,7 @@ impl PluginReport {
             reason,
             warnings: plugin.warnings().to_vec(),
             subscriptions: manifest.subscriptions.clone(),
-            grants: plugin.grants().to_vec(),
+            grants: plugin.grants().iter().map(Grant::shown).collect(),
             limits: Some(plugin.limits().clone()),
             settings: plugin.settings().keys().cloned().collect(),
             size: Some(plugin.size()),

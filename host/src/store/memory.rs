@@ -9,15 +9,19 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::{
-    Admission, Claim, ClaimRequest, Cursor, DeliveryQuery, EventQuery, NewEvent, Page, PageRequest,
-    Retained, RetentionPolicy, Settled, Settlement, Store, StoreError, StoreStats,
+    Admission, Backlog, Claim, ClaimRequest, Cursor, DeliveryQuery, EffectChange, EffectChanged,
+    EffectClaim, EffectClaimRequest, EffectQuery, EffectSettlement, EventQuery, NewEvent, Page,
+    PageRequest, Replayed, Retained, RetentionPolicy, Settled, Settlement, Store, StoreError,
+    StoreStats,
 };
 use crate::domain::clock::Timestamp;
+use crate::domain::dead::DeadGroup;
 use crate::domain::delivery::{Delivery, DeliveryId, Status};
+use crate::domain::effect::{Effect, EffectId};
 use crate::domain::endpoint::{Endpoint, EndpointId, SecretId};
 use crate::domain::event::{EventKey, EventSeq, StoredEvent, VerifiedEvent};
 use crate::domain::kv::{KvEntry, KvPage, KvRange, KvVersion};
-use crate::domain::plugin::PluginName;
+use crate::domain::plugin::{Pause, PluginName};
 
 /// A genuine event of this id and type.
 pub(crate) fn event(id: &str, kind: &str) -> VerifiedEvent {
@@ -156,6 +160,8 @@ impl Store for MemoryStore {
                     status: Status::Pending,
                     attempts: 0,
                     next_attempt_at: Some(new.received_at),
+                    replayed_at: None,
+                    behind: None,
                     history: vec![],
                 });
             }
@@ -179,6 +185,67 @@ impl Store for MemoryStore {
 
     async fn settle(&self, _: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
         Ok(vec![])
+    }
+
+    async fn replay(
+        &self,
+        _deliveries: Vec<DeliveryId>,
+        _now: Timestamp,
+    ) -> Result<Vec<Replayed>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn claim_effects(&self, _request: EffectClaimRequest) -> Result<EffectClaim, StoreError> {
+        Ok(EffectClaim::default())
+    }
+
+    async fn effect_work(&self) {
+        std::future::pending().await
+    }
+
+    async fn settle_effects(
+        &self,
+        _settlements: Vec<EffectSettlement>,
+    ) -> Result<Vec<Settled>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn change_effect(
+        &self,
+        _id: &EffectId,
+        _change: EffectChange,
+        _now: Timestamp,
+    ) -> Result<EffectChanged, StoreError> {
+        Ok(EffectChanged::Unknown)
+    }
+
+    async fn effect(&self, _id: &EffectId) -> Result<Option<Effect>, StoreError> {
+        Ok(None)
+    }
+
+    async fn effects(&self, _query: EffectQuery) -> Result<Page<Effect>, StoreError> {
+        Ok(Page { data: Vec::new(), has_more: false })
+    }
+
+    async fn dead_groups(&self, _plugin: Option<PluginName>) -> Result<Vec<DeadGroup>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn set_pause(
+        &self,
+        _plugin: &PluginName,
+        _pause: Option<Pause>,
+        _then: Vec<NewEvent>,
+    ) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn pauses(&self) -> Result<Vec<(PluginName, Pause)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn backlog(&self, _now: Timestamp) -> Result<Vec<Backlog>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn kv_get(&self, plugin: &PluginName, key: &str) -> Result<Option<KvEntry>, StoreError> {
@@ -272,6 +339,7 @@ impl Store for MemoryStore {
             waiting,
             oldest_waiting: state.events.first().filter(|_| waiting > 0).map(|e| e.received_at),
             disk_bytes: 4096,
+            ..StoreStats::default()
         })
     }
 

@@ -16,11 +16,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::delivery::{Attempt, Delivery, DeliveryId, Status};
+use crate::domain::dead::{DeadGroup, DeadGroupId};
+use crate::domain::delivery::{Attempt, Delivery, DeliveryId, Order, Status};
+use crate::domain::effect::{Action, Cancel, Effect, EffectAttempt, EffectId, EffectStatus};
 use crate::domain::endpoint::{Endpoint, EndpointId};
 use crate::domain::event::{EventKey, EventSeq, Source, StoredEvent, VerifiedEvent};
 use crate::domain::kv::{KvEntry, KvPage, KvRange, KvRead, KvWrite};
-use crate::domain::plugin::PluginName;
+use crate::domain::plugin::{Pause, PluginName};
 
 /// A genuine event on its way into the store, and who is to handle it.
 #[derive(Debug, Clone)]
@@ -46,11 +48,22 @@ pub enum Admission {
     Duplicate(EventSeq),
 }
 
+/// One plugin whose deliveries a claimer can run now.
+#[derive(Debug, Clone)]
+pub struct Demand {
+    /// Which.
+    pub plugin: PluginName,
+    /// How many more of its deliveries may run.
+    pub room: usize,
+    /// In which order they run. May differ from the claim before; holds from this one on.
+    pub order: Order,
+}
+
 /// Which deliveries a claimer can run now.
 #[derive(Debug, Clone)]
 pub struct ClaimRequest {
-    /// Plugins that are loaded and not paused, and how many more of each may run.
-    pub plugins: Vec<(PluginName, usize)>,
+    /// Plugins that are loaded and not paused; no name twice.
+    pub plugins: Vec<Demand>,
     /// At most this many in all.
     pub limit: usize,
     /// Deliveries due at or before this moment.
@@ -72,6 +85,8 @@ pub struct ClaimedDelivery {
     pub attempt: u32,
     /// Whether an operator asked for it again.
     pub replay: bool,
+    /// When its event was accepted, or the delivery last replayed: its age counts from here.
+    pub since: Timestamp,
     /// To settle it with.
     pub lease: Lease,
 }
@@ -99,6 +114,20 @@ pub enum Verdict {
     Release(Timestamp),
 }
 
+/// An effect that becomes real with its delivery's commit.
+#[derive(Debug, Clone)]
+pub struct NewEffect {
+    /// Under which identifier. What exists under it and was performed stays as it is; what was
+    /// given up or withdrawn is replaced and performed anew; what still waits is replaced.
+    pub id: EffectId,
+    /// What is to be done.
+    pub action: Action,
+    /// Not before this moment.
+    pub due: Timestamp,
+    /// Depth of the event that led to it; 0 where a delay makes it begin anew.
+    pub depth: u8,
+}
+
 /// The end of one attempt.
 #[derive(Debug, Clone)]
 pub struct Settlement {
@@ -115,6 +144,16 @@ pub struct Settlement {
     pub reads: Vec<KvRead>,
     /// What the guest wrote; committed with `Done` alone.
     pub writes: Vec<KvWrite>,
+    /// What it asked the world for; kept with `Done` alone.
+    pub effects: Vec<NewEffect>,
+    /// What it wants withdrawn. What it was told is checked like `reads`; effects are withdrawn
+    /// with `Done` alone.
+    pub cancels: Vec<Cancel>,
+    /// When it is committed: the time of its effects.
+    pub now: Timestamp,
+    /// Events that this end leads to, accepted in the same transaction unless the verdict is
+    /// `Release`; those that are known already change nothing.
+    pub then: Vec<NewEvent>,
 }
 
 /// What became of a [`Settlement`].
@@ -126,6 +165,135 @@ pub enum Settled {
     Conflict,
     /// The lease is not (or no longer) good. Nothing changed.
     Fenced,
+}
+
+/// What became of a delivery that was to be replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replayed {
+    /// It is pending again, its attempts counted from zero, its history kept.
+    Queued,
+    /// It waited for another attempt, which is now due; it is no replay.
+    Hastened,
+    /// It waits for its first attempt, or runs. Nothing changed.
+    Waiting,
+    /// Its event is not kept (any more). Nothing changed.
+    NoEvent,
+}
+
+/// Which effects a claimer can perform now.
+#[derive(Debug, Clone, Copy)]
+pub struct EffectClaimRequest {
+    /// At most this many.
+    pub limit: usize,
+    /// At most this many of one plugin, those included that are claimed and not settled: a slow
+    /// receiver of one plugin's requests holds up no other plugin.
+    pub per_plugin: usize,
+    /// Effects due at or before this moment.
+    pub now: Timestamp,
+}
+
+/// An effect that is the claimer's to perform.
+#[derive(Debug, Clone)]
+pub struct ClaimedEffect {
+    /// Which one.
+    pub id: EffectId,
+    /// What is to be done.
+    pub action: Action,
+    /// From its [`NewEffect`].
+    pub depth: u8,
+    /// Number of the try about to be made; 1 for the first.
+    pub attempt: u32,
+    /// When its delivery committed, or an operator last had it tried again: its age counts from here.
+    pub since: Timestamp,
+    /// To settle it with.
+    pub lease: Lease,
+}
+
+/// The answer to an [`EffectClaimRequest`].
+#[derive(Debug, Clone, Default)]
+pub struct EffectClaim {
+    /// What is the claimer's now, the longest due first.
+    pub effects: Vec<ClaimedEffect>,
+    /// When the next effect falls due, if none is due now.
+    pub next_due: Option<Timestamp>,
+}
+
+/// Where a try leaves its effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EffectVerdict {
+    /// It was performed.
+    Done,
+    /// Try it again, not before this moment.
+    RetryAt(Timestamp),
+    /// Give it up.
+    Dead,
+    /// The try says nothing: as if it had not been made, but not again before this moment.
+    Release(Timestamp),
+}
+
+/// The end of one try at an effect.
+#[derive(Debug, Clone)]
+pub struct EffectSettlement {
+    /// Which effect.
+    pub id: EffectId,
+    /// From its claim.
+    pub lease: Lease,
+    /// Where it stands afterwards.
+    pub verdict: EffectVerdict,
+    /// The try's story; kept unless the verdict is `Release`.
+    pub attempt: EffectAttempt,
+    /// Events that this end leads to (what is emitted, the answer to a request, a notice), accepted
+    /// in the same transaction unless the verdict is `Release`; those that are known already change
+    /// nothing.
+    pub then: Vec<NewEvent>,
+}
+
+/// What an operator wants of an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EffectChange {
+    /// Withdraw it, if it waits.
+    Cancel,
+    /// Perform it now: at once if it waits, again (under the same identifier, its tries counted
+    /// from zero) if it ended.
+    Perform,
+}
+
+/// What became of an [`EffectChange`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EffectChanged {
+    /// It is durable.
+    Changed,
+    /// It cannot be: the effect stands like this. Nothing changed.
+    Unfit(EffectStatus),
+    /// There is no such effect.
+    Unknown,
+}
+
+/// Which effects to list, by event, then plugin, then place: the newest event first.
+#[derive(Debug, Clone)]
+pub struct EffectQuery {
+    /// Only of this event.
+    pub event: Option<EventKey>,
+    /// Only of this plugin.
+    pub plugin: Option<PluginName>,
+    /// Only of this status.
+    pub status: Option<EffectStatus>,
+    /// Which page.
+    pub page: PageRequest<EffectId>,
+}
+
+/// What waits for one plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backlog {
+    /// Which plugin.
+    pub plugin: PluginName,
+    /// Its deliveries that are neither done nor dead.
+    pub waiting: u64,
+    /// When the event of the oldest of them was accepted.
+    pub oldest: Timestamp,
+    /// Since when the delivery that has been runnable for longest could have run; `None` when none
+    /// can: all run, wait for their moment, or wait behind another.
+    pub ready: Option<Timestamp>,
 }
 
 /// A direction through a list ordered by acceptance, newest first.
@@ -175,6 +343,8 @@ pub struct DeliveryQuery {
     pub plugin: Option<PluginName>,
     /// Only of this status.
     pub status: Option<Status>,
+    /// Only those that died of this. With no status or `Dead`.
+    pub group: Option<DeadGroupId>,
     /// Which page.
     pub page: PageRequest<DeliveryId>,
 }
@@ -182,7 +352,8 @@ pub struct DeliveryQuery {
 /// What is kept for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionPolicy {
-    /// Events older than this go, once every delivery of theirs is done or dead.
+    /// Events older than this go, once every delivery of theirs is done or dead and every effect
+    /// of those ended.
     pub age: Option<Duration>,
     /// Oldest such events go while the kept events hold more bytes than this.
     pub bytes: Option<u64>,
@@ -210,6 +381,12 @@ pub struct StoreStats {
     pub waiting: u64,
     /// When the oldest of those was accepted.
     pub oldest_waiting: Option<Timestamp>,
+    /// Effects that wait or are being performed.
+    pub effects_waiting: u64,
+    /// Since when the effect that has been due for longest could have been performed.
+    pub effects_due: Option<Timestamp>,
+    /// Dead deliveries kept.
+    pub dead: u64,
     /// Bytes on disk.
     pub disk_bytes: u64,
 }
@@ -270,6 +447,58 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Transaction B, for each settlement by itself. Answers in order, durable.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError>;
+
+    /// Have deliveries run again, or for the first time where the plugin was not loaded when the event
+    /// came. Each is one transition; answers in order, durable.
+    async fn replay(
+        &self,
+        deliveries: Vec<DeliveryId>,
+        now: Timestamp,
+    ) -> Result<Vec<Replayed>, StoreError>;
+
+    /// Take due effects. What is claimed and not settled when the process ends waits again after the
+    /// next opening, its tries uncounted.
+    async fn claim_effects(&self, request: EffectClaimRequest) -> Result<EffectClaim, StoreError>;
+
+    /// As [`Store::work`], for `claim_effects`.
+    async fn effect_work(&self);
+
+    /// Transaction C, for each settlement by itself. Answers in order, durable; never `Conflict`.
+    async fn settle_effects(
+        &self,
+        settlements: Vec<EffectSettlement>,
+    ) -> Result<Vec<Settled>, StoreError>;
+
+    /// Change one effect as an operator wants it.
+    async fn change_effect(
+        &self,
+        id: &EffectId,
+        change: EffectChange,
+        now: Timestamp,
+    ) -> Result<EffectChanged, StoreError>;
+
+    /// One effect.
+    async fn effect(&self, id: &EffectId) -> Result<Option<Effect>, StoreError>;
+
+    /// Effects, newest event first.
+    async fn effects(&self, query: EffectQuery) -> Result<Page<Effect>, StoreError>;
+
+    /// Dead deliveries by what they died of, those of most deliveries first.
+    async fn dead_groups(&self, plugin: Option<PluginName>) -> Result<Vec<DeadGroup>, StoreError>;
+
+    /// Keep (or end) a plugin's pause, with the events that tell of it in the same transaction.
+    async fn set_pause(
+        &self,
+        plugin: &PluginName,
+        pause: Option<Pause>,
+        then: Vec<NewEvent>,
+    ) -> Result<(), StoreError>;
+
+    /// Every pause that holds, by plugin.
+    async fn pauses(&self) -> Result<Vec<(PluginName, Pause)>, StoreError>;
+
+    /// What waits, by plugin; of every plugin for which something does.
+    async fn backlog(&self, now: Timestamp) -> Result<Vec<Backlog>, StoreError>;
 
     /// One value of a plugin's state.
     async fn kv_get(&self, plugin: &PluginName, key: &str) -> Result<Option<KvEntry>, StoreError>;

@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Context as _;
 use async_trait::async_trait;
 use signalbox::domain::clock::{Clock, SystemClock, Timestamp};
+use signalbox::domain::dead::DeadGroup;
 use signalbox::domain::delivery::{Delivery, DeliveryId};
+use signalbox::domain::effect::{Effect, EffectId};
 use signalbox::domain::endpoint::{Endpoint, EndpointId, Origin, Secret};
 use signalbox::domain::event::{EventKey, EventSeq, StoredEvent};
 use signalbox::domain::kv::{KvEntry, KvPage, KvRange};
-use signalbox::domain::plugin::PluginName;
+use signalbox::domain::plugin::{Pause, PluginName};
 use signalbox::http::Metrics;
 use signalbox::http::webhook::{WebhookConfig, WebhookDeps, WebhookServer};
 use signalbox::ingest::Ingest;
@@ -22,8 +24,9 @@ use signalbox::provider::Providers;
 use signalbox::provider::stripe::StripeProvider;
 use signalbox::store::sled::{SledConfig, SledStore};
 use signalbox::store::{
-    Admission, Claim, ClaimRequest, DeliveryQuery, EventQuery, NewEvent, Page, Retained,
-    RetentionPolicy, Settled, Settlement, Store, StoreError, StoreStats,
+    Admission, Backlog, Claim, ClaimRequest, DeliveryQuery, EffectChange, EffectChanged,
+    EffectClaim, EffectClaimRequest, EffectQuery, EffectSettlement, EventQuery, NewEvent, Page,
+    Replayed, Retained, RetentionPolicy, Settled, Settlement, Store, StoreError, StoreStats,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -91,6 +94,67 @@ impl Store for Nothing {
 
     async fn settle(&self, _: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
         Err(StoreError::Closed)
+    }
+
+    async fn replay(
+        &self,
+        _deliveries: Vec<DeliveryId>,
+        _now: Timestamp,
+    ) -> Result<Vec<Replayed>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn claim_effects(&self, _request: EffectClaimRequest) -> Result<EffectClaim, StoreError> {
+        Ok(EffectClaim::default())
+    }
+
+    async fn effect_work(&self) {
+        std::future::pending().await
+    }
+
+    async fn settle_effects(
+        &self,
+        _settlements: Vec<EffectSettlement>,
+    ) -> Result<Vec<Settled>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn change_effect(
+        &self,
+        _id: &EffectId,
+        _change: EffectChange,
+        _now: Timestamp,
+    ) -> Result<EffectChanged, StoreError> {
+        Ok(EffectChanged::Unknown)
+    }
+
+    async fn effect(&self, _id: &EffectId) -> Result<Option<Effect>, StoreError> {
+        Ok(None)
+    }
+
+    async fn effects(&self, _query: EffectQuery) -> Result<Page<Effect>, StoreError> {
+        Ok(Page { data: Vec::new(), has_more: false })
+    }
+
+    async fn dead_groups(&self, _plugin: Option<PluginName>) -> Result<Vec<DeadGroup>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn set_pause(
+        &self,
+        _plugin: &PluginName,
+        _pause: Option<Pause>,
+        _then: Vec<NewEvent>,
+    ) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn pauses(&self) -> Result<Vec<(PluginName, Pause)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn backlog(&self, _now: Timestamp) -> Result<Vec<Backlog>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn kv_get(&self, _: &PluginName, _: &str) -> Result<Option<KvEntry>, StoreError> {

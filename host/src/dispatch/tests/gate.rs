@@ -8,15 +8,19 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::domain::clock::Timestamp;
+use crate::domain::dead::DeadGroup;
 use crate::domain::delivery::{Delivery, DeliveryId};
+use crate::domain::effect::{Effect, EffectId};
 use crate::domain::endpoint::{Endpoint, EndpointId};
 use crate::domain::event::{EventKey, StoredEvent};
 use crate::domain::kv::{KvEntry, KvPage, KvRange};
-use crate::domain::plugin::PluginName;
+use crate::domain::plugin::{Pause, PluginName};
 use crate::store::sled::SledStore;
 use crate::store::{
-    Admission, Claim, ClaimRequest, DeliveryQuery, EventQuery, NewEvent, Page, Retained,
-    RetentionPolicy, Settled, Settlement, Store, StoreError, StoreStats, Verdict,
+    Admission, Backlog, Claim, ClaimRequest, DeliveryQuery, EffectChange, EffectChanged,
+    EffectClaim, EffectClaimRequest, EffectQuery, EffectSettlement, EventQuery, NewEvent, Page,
+    Replayed, Retained, RetentionPolicy, Settled, Settlement, Store, StoreError, StoreStats,
+    Verdict,
 };
 
 /// The store of every test here.
@@ -84,6 +88,67 @@ fn one_of(left: &AtomicUsize) -> bool {
 
 #[async_trait]
 impl Store for Gate {
+    async fn replay(
+        &self,
+        deliveries: Vec<DeliveryId>,
+        now: Timestamp,
+    ) -> Result<Vec<Replayed>, StoreError> {
+        self.inner.replay(deliveries, now).await
+    }
+
+    async fn claim_effects(&self, request: EffectClaimRequest) -> Result<EffectClaim, StoreError> {
+        self.inner.claim_effects(request).await
+    }
+
+    async fn effect_work(&self) {
+        self.inner.effect_work().await;
+    }
+
+    async fn settle_effects(
+        &self,
+        settlements: Vec<EffectSettlement>,
+    ) -> Result<Vec<Settled>, StoreError> {
+        self.inner.settle_effects(settlements).await
+    }
+
+    async fn change_effect(
+        &self,
+        id: &EffectId,
+        change: EffectChange,
+        now: Timestamp,
+    ) -> Result<EffectChanged, StoreError> {
+        self.inner.change_effect(id, change, now).await
+    }
+
+    async fn effect(&self, id: &EffectId) -> Result<Option<Effect>, StoreError> {
+        self.inner.effect(id).await
+    }
+
+    async fn effects(&self, query: EffectQuery) -> Result<Page<Effect>, StoreError> {
+        self.inner.effects(query).await
+    }
+
+    async fn dead_groups(&self, plugin: Option<PluginName>) -> Result<Vec<DeadGroup>, StoreError> {
+        self.inner.dead_groups(plugin).await
+    }
+
+    async fn set_pause(
+        &self,
+        plugin: &PluginName,
+        pause: Option<Pause>,
+        then: Vec<NewEvent>,
+    ) -> Result<(), StoreError> {
+        self.inner.set_pause(plugin, pause, then).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<(PluginName, Pause)>, StoreError> {
+        self.inner.pauses().await
+    }
+
+    async fn backlog(&self, now: Timestamp) -> Result<Vec<Backlog>, StoreError> {
+        self.inner.backlog(now).await
+    }
+
     async fn kv_get(&self, plugin: &PluginName, key: &str) -> Result<Option<KvEntry>, StoreError> {
         let seen = self.inner.kv_get(plugin, key).await;
         let waiting = self.waiting.fetch_add(1, Ordering::SeqCst) + 1;

@@ -149,6 +149,7 @@ pub(super) async fn of_event(
         event: Some(event.clone()),
         plugin: None,
         status: None,
+        group: None,
         page: PageRequest { limit: MAX_OF_EVENT, from: None },
     };
     let page = app.deps.store.deliveries(query).await?;
@@ -192,7 +193,12 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Answer {
             let source = WithStatus { app: &app, event, plugin, status, runnable };
             walk::walk(&source, statuses, page).await?
         }
-        _ => app.deps.store.deliveries(DeliveryQuery { event, plugin, status, page }).await?,
+        _ => {
+            app.deps
+                .store
+                .deliveries(DeliveryQuery { event, plugin, status, group: None, page })
+                .await?
+        }
     };
     let data: Vec<_> = page.data.iter().map(|d| DeliveryView::new(d, runnable)).collect();
     ok(&List::new(URL, data, page.has_more))
@@ -252,7 +258,7 @@ impl Source for WithStatus<'_> {
         page: PageRequest<DeliveryId>,
     ) -> Result<Page<Delivery>, StoreError> {
         let (event, plugin) = (self.event.clone(), self.plugin.clone());
-        let query = DeliveryQuery { event, plugin, status: Some(status), page };
+        let query = DeliveryQuery { event, plugin, status: Some(status), group: None, page };
         self.app.deps.store.deliveries(query).await
     }
 

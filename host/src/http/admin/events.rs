@@ -14,7 +14,7 @@ use super::reply::{missing, ok};
 use super::walk::{self, Source, stored};
 use super::{Answer, App, Shared};
 use crate::domain::delivery::Status;
-use crate::domain::event::{EventKey, ObjectRef, Source as Origin, StoredEvent};
+use crate::domain::event::{EventKey, ObjectRef, StoredEvent};
 use crate::http::problem::Problem;
 use crate::store::{Cursor, EventQuery, Page, PageRequest, StoreError};
 
@@ -31,7 +31,7 @@ struct EventView<'a> {
     created: u64,
     received_at: u64,
     received_at_ms: u64,
-    source: Origin,
+    source: &'static str,
     api_version: Option<&'a str>,
     request: Option<&'a str>,
     /// The provider's object it is about.
@@ -57,7 +57,7 @@ impl Shared {
             created: event.occurred_at.as_secs(),
             received_at: stored.received_at.as_secs(),
             received_at_ms: stored.received_at.as_millis(),
-            source: stored.source,
+            source: stored.source.name(),
             api_version: event.api_version.as_deref(),
             request: event.request_id.as_deref(),
             related_object: event.object.as_ref(),

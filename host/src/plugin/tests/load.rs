@@ -191,7 +191,7 @@ async fn the_operators_settings_hold() {
     let own = PluginSettings {
         limits: Limits { memory: 1 << 30, ..Limits::default() },
         settings: [("channel".to_owned(), "#money".to_owned())].into(),
-        grants: Vec::new(),
+        ..PluginSettings::default()
     };
     let plugins = [("a".parse().unwrap(), own)].into();
     let policy = Policy { plugins, ..Policy::default() };

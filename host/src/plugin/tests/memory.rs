@@ -7,14 +7,17 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use crate::domain::clock::Timestamp;
+use crate::domain::dead::DeadGroup;
 use crate::domain::delivery::{Delivery, DeliveryId};
+use crate::domain::effect::{Effect, EffectId};
 use crate::domain::endpoint::{Endpoint, EndpointId};
 use crate::domain::event::{EventKey, StoredEvent};
 use crate::domain::kv::{KvEntry, KvPage, KvRange, KvVersion, KvWrite};
-use crate::domain::plugin::PluginName;
+use crate::domain::plugin::{Pause, PluginName};
 use crate::store::{
-    Admission, Claim, ClaimRequest, DeliveryQuery, EventQuery, NewEvent, Page, Retained,
-    RetentionPolicy, Settled, Settlement, Store, StoreError, StoreStats,
+    Admission, Backlog, Claim, ClaimRequest, DeliveryQuery, EffectChange, EffectChanged,
+    EffectClaim, EffectClaimRequest, EffectQuery, EffectSettlement, EventQuery, NewEvent, Page,
+    Replayed, Retained, RetentionPolicy, Settled, Settlement, Store, StoreError, StoreStats,
 };
 
 #[derive(Debug, Default)]
@@ -63,6 +66,67 @@ impl MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
+    async fn replay(
+        &self,
+        _deliveries: Vec<DeliveryId>,
+        _now: Timestamp,
+    ) -> Result<Vec<Replayed>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn claim_effects(&self, _request: EffectClaimRequest) -> Result<EffectClaim, StoreError> {
+        Ok(EffectClaim::default())
+    }
+
+    async fn effect_work(&self) {
+        std::future::pending().await
+    }
+
+    async fn settle_effects(
+        &self,
+        _settlements: Vec<EffectSettlement>,
+    ) -> Result<Vec<Settled>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn change_effect(
+        &self,
+        _id: &EffectId,
+        _change: EffectChange,
+        _now: Timestamp,
+    ) -> Result<EffectChanged, StoreError> {
+        Ok(EffectChanged::Unknown)
+    }
+
+    async fn effect(&self, _id: &EffectId) -> Result<Option<Effect>, StoreError> {
+        Ok(None)
+    }
+
+    async fn effects(&self, _query: EffectQuery) -> Result<Page<Effect>, StoreError> {
+        Ok(Page { data: Vec::new(), has_more: false })
+    }
+
+    async fn dead_groups(&self, _plugin: Option<PluginName>) -> Result<Vec<DeadGroup>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn set_pause(
+        &self,
+        _plugin: &PluginName,
+        _pause: Option<Pause>,
+        _then: Vec<NewEvent>,
+    ) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn pauses(&self) -> Result<Vec<(PluginName, Pause)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn backlog(&self, _now: Timestamp) -> Result<Vec<Backlog>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn kv_get(&self, _: &PluginName, key: &str) -> Result<Option<KvEntry>, StoreError> {
         self.works()?;
         Ok(self.entries.lock().unwrap().get(key).cloned())

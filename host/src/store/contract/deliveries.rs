@@ -16,7 +16,7 @@ pub(crate) async fn a_claim_respects_its_request<E: Engine>() {
     for n in 0..10 {
         accept(&*store, &format!("evt_{n}"), &["a", "b", "c"]).await;
     }
-    let plugins = vec![(plugin("a"), 3), (plugin("b"), 0), (plugin("unknown"), 9)];
+    let plugins = vec![demand("a", 3), demand("b", 0), demand("unknown", 9)];
     let request = ClaimRequest { plugins: plugins.clone(), limit: 100, now: START };
     let first = store.claim(request.clone()).await.unwrap();
     let ids: Vec<_> = first.deliveries.iter().map(|d| d.id.to_string()).collect();

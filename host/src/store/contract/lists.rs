@@ -112,6 +112,7 @@ pub(crate) async fn deliveries_by_everything<E: Engine>() {
     settle(&*store, &claimed[0], Verdict::Done).await;
     settle(&*store, &claimed[3], Verdict::Dead).await;
     let all = || DeliveryQuery {
+        group: None,
         event: None,
         plugin: None,
         status: None,

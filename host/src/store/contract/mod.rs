@@ -16,14 +16,14 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::delivery::{Attempt, LogLevel, LogRecord, Logs, Outcome, Usage};
+use crate::domain::delivery::{Attempt, LogLevel, LogRecord, Logs, Order, Outcome, Usage};
 use crate::domain::endpoint::{EndpointId, SecretId};
 use crate::domain::event::{EventKey, Header, ObjectRef, Source, VerifiedEvent};
 use crate::domain::kv::{KvRead, KvWrite};
 use crate::domain::plugin::{CodeDigest, PluginName};
 
 use super::{
-    Admission, ClaimRequest, ClaimedDelivery, NewEvent, Settled, Settlement, Store, Verdict,
+    Admission, ClaimRequest, ClaimedDelivery, Demand, NewEvent, Settled, Settlement, Store, Verdict,
 };
 
 /// One store that can be opened again and again.
@@ -112,8 +112,12 @@ pub(crate) async fn accept(store: &dyn Store, id: &str, plugins: &[&str]) -> Adm
     store.accept(vec![event(id, plugins)]).await.unwrap()[0]
 }
 
+pub(crate) fn demand(name: &str, room: usize) -> Demand {
+    Demand { plugin: plugin(name), room, order: Order::None }
+}
+
 pub(crate) fn request(plugins: &[&str], limit: usize, now: Timestamp) -> ClaimRequest {
-    let plugins = plugins.iter().map(|name| (plugin(name), usize::MAX)).collect();
+    let plugins = plugins.iter().map(|name| demand(name, usize::MAX)).collect();
     ClaimRequest { plugins, limit, now }
 }
 
@@ -157,6 +161,10 @@ pub(crate) fn settlement(claimed: &ClaimedDelivery, verdict: Verdict) -> Settlem
         attempt: attempt(claimed.attempt, outcome),
         reads: Vec::new(),
         writes: Vec::new(),
+        effects: Vec::new(),
+        cancels: Vec::new(),
+        now: START,
+        then: Vec::new(),
     }
 }
 

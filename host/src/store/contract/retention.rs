@@ -54,7 +54,7 @@ pub(crate) async fn old_events_go_and_stay_known<E: Engine>() {
         assert!(store.delivery(&id).await.unwrap().is_none());
         let page = PageRequest { limit: 9, from: None };
         let status = Some(Status::Dead);
-        let dead = DeliveryQuery { event: None, plugin: None, status, page };
+        let dead = DeliveryQuery { event: None, plugin: None, status, group: None, page };
         assert!(store.deliveries(dead).await.unwrap().data.is_empty());
         for n in [0, 150, 299] {
             let again = accept(&*store, &format!("old_{n}"), &["a"]).await;

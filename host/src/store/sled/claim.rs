@@ -43,9 +43,9 @@ impl Drop for Untaken {
 /// Take due deliveries with their events.
 pub(super) async fn claim(shared: Arc<Shared>, request: ClaimRequest) -> Result<Claim, StoreError> {
     shared.work.begin_claim();
-    let numbered = request.plugins.into_iter().filter_map(|(name, room)| {
-        let id = shared.names.find(&name)?;
-        Some((id, (name, room)))
+    let numbered = request.plugins.into_iter().filter_map(|demand| {
+        let id = shared.names.find(&demand.plugin)?;
+        Some((id, (demand.plugin, demand.room)))
     });
     let plugins: HashMap<PluginId, (PluginName, usize)> = numbered.collect();
     let room = plugins.iter().map(|(id, (_, room))| (*id, *room)).collect();
@@ -84,6 +84,7 @@ pub(super) async fn claim(shared: Arc<Shared>, request: ClaimRequest) -> Result<
             event: Arc::clone(event),
             attempt: entry.attempts.saturating_add(1),
             replay: false,
+            since: event.received_at,
             lease,
         });
     }

@@ -379,6 +379,8 @@ pub(super) fn delivery(shared: &Shared, key: DeliveryKey) -> Result<Option<Deliv
         status,
         attempts,
         next_attempt_at,
+        replayed_at: None,
+        behind: None,
         history: history.collect::<Result<_, _>>()?,
     }))
 }

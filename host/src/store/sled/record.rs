@@ -12,7 +12,7 @@ use zstd::zstd_safe::CParameter;
 use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::{EndpointId, SecretId};
 use crate::domain::event::{
-    EventKey, EventSeq, Header, ObjectRef, Source, StoredEvent, VerifiedEvent,
+    EventKey, EventSeq, Header, Made, ObjectRef, Source, StoredEvent, VerifiedEvent,
 };
 use crate::store::NewEvent;
 
@@ -63,9 +63,32 @@ struct Packed {
 }
 
 /// The domain's sources, by their place here: append only.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum PackedSource {
     Webhook,
+    Emitted(PackedMade),
+    Reply(PackedMade),
+    Host(PackedMade),
+}
+
+/// What is known of an event that was made here.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct PackedMade {
+    effect: Option<String>,
+    depth: u8,
+    attributes: Vec<(String, String)>,
+}
+
+impl PackedMade {
+    fn of(made: &Made) -> Self {
+        let effect = made.effect.as_ref().map(ToString::to_string);
+        Self { effect, depth: made.depth, attributes: made.attributes.clone() }
+    }
+
+    fn show(self) -> Result<Made, RowError> {
+        let effect = self.effect.map(|text| text.parse().map_err(|e| damaged(format!("{e}"))));
+        Ok(Made { effect: effect.transpose()?, depth: self.depth, attributes: self.attributes })
+    }
 }
 
 /// A piece of a header's value.
@@ -124,8 +147,11 @@ impl Codec {
             secret: event.secret.0.clone(),
             endpoint: *new.endpoint.0.as_bytes(),
             received_at: new.received_at.as_millis(),
-            source: match new.source {
+            source: match &new.source {
                 Source::Webhook => PackedSource::Webhook,
+                Source::Emitted(made) => PackedSource::Emitted(PackedMade::of(made)),
+                Source::Reply(made) => PackedSource::Reply(PackedMade::of(made)),
+                Source::Host(made) => PackedSource::Host(PackedMade::of(made)),
             },
         };
         let buffer = Vec::with_capacity(event.body.len() + 512);
@@ -156,6 +182,9 @@ impl Codec {
             received_at: Timestamp::from_millis(packed.received_at),
             source: match packed.source {
                 PackedSource::Webhook => Source::Webhook,
+                PackedSource::Emitted(made) => Source::Emitted(made.show()?),
+                PackedSource::Reply(made) => Source::Reply(made.show()?),
+                PackedSource::Host(made) => Source::Host(made.show()?),
             },
             event: VerifiedEvent {
                 key: EventKey { provider: packed.provider, id: packed.id },
