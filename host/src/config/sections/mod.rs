@@ -1,5 +1,6 @@
 //! Each section's keys, their types, bounds and defaults.
 
+mod outbox;
 mod plugin;
 
 use std::time::Duration;
@@ -25,14 +26,19 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 pub(super) fn config(mut root: Table<'_>) -> Config {
     let (server, store) = (server(root.table("server")), store(root.table("store")));
     let plugins = plugins(root.table("plugins"));
+    let dispatch = dispatch(root.table("dispatch"));
+    let secrets = outbox::secrets(root.table("secret"));
+    let base = plugin::Base { limits: &plugins.limits, dispatch: &dispatch, secrets: &secrets };
     let config = Config {
         server,
         store,
         endpoints: endpoints(root.tables("endpoint")),
-        plugin: plugin::plugin(root.table("plugin"), &plugins.limits),
+        plugin: plugin::plugin(root.table("plugin"), &base),
         plugins,
         stripe_accounts: stripe(root.table("stripe")),
-        dispatch: dispatch(root.table("dispatch")),
+        dispatch,
+        outbox: outbox::outbox(root.table("outbox")),
+        secrets,
         log: log(root.table("log")),
         ..Config::default()
     };
@@ -218,26 +224,33 @@ fn is_local(url: &str) -> bool {
 
 fn dispatch(mut table: Table<'_>) -> Dispatch {
     let default = Dispatch::default();
-    let first = table.within("first_wait", default.backoff.first, SECOND / 10..=DAY);
-    let longest = table.within("longest_wait", default.backoff.longest, SECOND / 10..=DAY * 7);
     let settings = Dispatch {
         concurrency: count(&mut table, "concurrency", default.concurrency, 1, 10_000),
-        backoff: Backoff {
-            first,
-            longest,
-            attempts: number_within(&mut table, "attempts", default.backoff.attempts, 1, 1_000),
-            age: table.within("give_up_after", default.backoff.age, SECOND..=DAY * 365),
-        },
+        backoff: backoff(&mut table, &default.backoff),
     };
-    if first > longest {
-        table.reader().report(Problem::Conflict {
-            key: table.key("longest_wait"),
-            cause: "it is shorter than `dispatch.first_wait`".to_owned(),
-            origin: table.origin_of("longest_wait"),
-        });
-    }
     table.finish();
     settings
+}
+
+/// The keys of a schedule, wherever they stand.
+fn backoff(table: &mut Table<'_>, default: &Backoff) -> Backoff {
+    let first = table.within("first_wait", default.first, SECOND / 10..=DAY);
+    let longest = table.within("longest_wait", default.longest, SECOND / 10..=DAY * 7);
+    let backoff = Backoff {
+        first,
+        longest,
+        attempts: number_within(table, "attempts", default.attempts, 1, 1_000),
+        age: table.within("give_up_after", default.age, SECOND..=DAY * 365),
+    };
+    if first > longest {
+        let shown = longest.show().unwrap_or_default();
+        table.reader().report(Problem::Conflict {
+            key: table.key("first_wait"),
+            cause: format!("it is longer than `{}` ({shown})", table.key("longest_wait")),
+            origin: table.origin_of("first_wait"),
+        });
+    }
+    backoff
 }
 
 fn log(mut table: Table<'_>) -> Log {

@@ -3,25 +3,42 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::domain::delivery::Order;
+use crate::domain::endpoint::Secret;
 use crate::domain::grant::Grant;
 use crate::domain::plugin::{DeliveryPolicy, Limits, PluginName};
 
 use super::super::problem::Problem;
 use super::super::reader::Table;
-use super::super::settings::PluginSettings;
-use super::{HOUR, number, size};
+use super::super::settings::{Dispatch, PluginSettings};
+use super::super::value::Bound;
+use super::super::words::{HeadOfLine, Ordering};
+use super::{HOUR, backoff, number, number_within, size};
 
-pub(super) fn plugin(mut table: Table<'_>, base: &Limits) -> BTreeMap<PluginName, PluginSettings> {
+/// What holds where a plugin's section is silent.
+pub(super) struct Base<'a> {
+    pub(super) limits: &'a Limits,
+    pub(super) dispatch: &'a Dispatch,
+    /// What a grant may name.
+    pub(super) secrets: &'a BTreeMap<String, Secret>,
+}
+
+pub(super) fn plugin(
+    mut table: Table<'_>,
+    base: &Base<'_>,
+) -> BTreeMap<PluginName, PluginSettings> {
     let mut plugins = BTreeMap::new();
     for (name, node) in table.rest() {
         match name.parse::<PluginName>() {
             Ok(parsed) => {
                 let mut inner = table.inner(&name, node);
+                let (order, delivery) = delivery(&mut inner, base.dispatch);
                 let settings = PluginSettings {
-                    grants: grants(inner.tables("grants")),
+                    grants: grants(inner.tables("grants"), base.secrets),
                     settings: settings(inner.table("settings")),
-                    limits: limits(inner.table("limits"), base),
-                    delivery: DeliveryPolicy::default(),
+                    limits: limits(inner.table("limits"), base.limits),
+                    order,
+                    delivery,
                 };
                 inner.finish();
                 plugins.insert(parsed, settings);
@@ -36,12 +53,49 @@ pub(super) fn plugin(mut table: Table<'_>, base: &Limits) -> BTreeMap<PluginName
     plugins
 }
 
-fn grants(tables: Vec<Table<'_>>) -> Vec<Grant> {
+/// How the plugin's deliveries are run, and their order where the operator decides it.
+fn delivery(table: &mut Table<'_>, dispatch: &Dispatch) -> (Option<Order>, DeliveryPolicy) {
+    let default = DeliveryPolicy::default();
+    let ordering = table.optional::<Ordering>("ordering");
+    let HeadOfLine(skip_after) = table.value("head_of_line", HeadOfLine(None));
+    let object = Order::Object { skip_after };
+    if ordering == Some(Ordering::None) && skip_after.is_some() {
+        table.reader().report(Problem::Conflict {
+            key: table.key("head_of_line"),
+            cause: "nothing waits behind another with `ordering = \"none\"`; leave one of them out"
+                .to_owned(),
+            origin: table.origin_of("head_of_line"),
+        });
+    }
+    let Bound(concurrency) = table.checked("concurrency", Bound::<u64>(None), |most| {
+        let fits = most.0.is_none_or(|most| (1..=10_000).contains(&most));
+        if fits { Ok(()) } else { Err("1 to 10000, or `unlimited`".to_owned()) }
+    });
+    let pause_after = number_within(table, "pause_after", default.pause_after, 0, 1_000);
+    let mut retry = table.table("retry");
+    let backoff = backoff(&mut retry, &dispatch.backoff);
+    retry.finish();
+    let order = ordering.map(|ordering| match ordering {
+        Ordering::Object => object,
+        Ordering::None => Order::None,
+    });
+    let concurrency = concurrency.and_then(|most| usize::try_from(most).ok());
+    (order, DeliveryPolicy { order: object, concurrency, backoff, pause_after })
+}
+
+fn grants(tables: Vec<Table<'_>>, known: &BTreeMap<String, Secret>) -> Vec<Grant> {
     let mut grants = Vec::new();
     for mut table in tables {
         let capability: Option<String> = table.required("capability");
         let scope: Option<String> = table.required("scope");
-        let secrets = table.optional_list("secrets");
+        let secrets: Vec<String> = table.optional_list("secrets");
+        for name in secrets.iter().filter(|name| !known.contains_key(*name)) {
+            table.reader().report(Problem::Conflict {
+                key: table.key("secrets"),
+                cause: format!("there is no secret `{name}`; add it as `secret.{name}`"),
+                origin: table.origin_of("secrets"),
+            });
+        }
         if let (Some(capability), Some(scope)) = (capability, scope) {
             match Grant::parse(&capability, &scope, secrets) {
                 Ok(grant) => grants.push(grant),
