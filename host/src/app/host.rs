@@ -86,7 +86,7 @@ impl Host {
     /// # Errors
     /// With the cause and the remedy, when a part cannot start; nothing is left running.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let data = &config.store.path;
         std::fs::create_dir_all(data)
             .with_context(|| format!("cannot make the data directory {}", data.display()))?;

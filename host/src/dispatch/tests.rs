@@ -66,7 +66,7 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let store = SledStore::open(&SledConfig::new(dir.path().join("store"))).unwrap();
         let store = Gate::new(store);
-        let clock = Arc::new(SystemClock);
+        let clock = Arc::new(SystemClock::new());
         let config_of_engine = EngineConfig { pool, ..EngineConfig::default() };
         let engine = Engine::new(&config_of_engine, clock.clone()).unwrap();
         let routes = Routes::default();
@@ -99,7 +99,7 @@ impl Bench {
 
     /// Accept events with a delivery to each of `plugins`.
     async fn accept(&self, ids: &[&str], plugins: &[&str]) {
-        let now = SystemClock.now();
+        let now = SystemClock::new().now();
         let new = |id: &&str| NewEvent { received_at: now, ..event(id, plugins) };
         self.store.accept(ids.iter().map(new).collect()).await.unwrap();
     }

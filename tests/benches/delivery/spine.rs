@@ -49,7 +49,7 @@ impl Spine {
         let store: Arc<dyn Store> = SledStore::open(&SledConfig::new(dir.path().join("store")))?;
         let pool = u32::try_from(DispatchConfig::default().concurrency)?;
         let config = EngineConfig { cache_dir: None, guest_threads: threads, pool };
-        let engine = Engine::new(&config, Arc::new(SystemClock))?;
+        let engine = Engine::new(&config, Arc::new(SystemClock::new()))?;
         let bytes = Bytes::copy_from_slice(component);
         let loaded = Arc::new(runtime.block_on(engine.load(bytes, &Policy::default()))?);
         let routes = Routes::default();
@@ -64,7 +64,7 @@ impl Spine {
             store: Arc::clone(&self.store),
             routes: self.routes.clone(),
             engine: self.engine.clone(),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SystemClock::new()),
         };
         let (dispatcher, handle) = Dispatcher::new(deps, DispatchConfig::default());
         let (shutdown, runtime) = (CancellationToken::new(), self.runtime.handle().clone());
