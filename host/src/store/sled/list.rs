@@ -13,8 +13,10 @@ use crate::store::{Cursor, DeliveryQuery, EventQuery, Page, StoreError};
 
 use super::attempts;
 use super::error::RowError;
+use super::figures;
 use super::layout::{self, PluginId};
-use super::queue::{DeliveryKey, Entry};
+use super::line::Entry;
+use super::queue::DeliveryKey;
 use super::rows::{self, Stand};
 use super::shared::{Direction, Shared};
 
@@ -22,18 +24,18 @@ use super::shared::{Direction, Shared};
 const BUDGET: usize = 20_000;
 
 /// Keys fetched at once.
-const CHUNK: usize = 256;
+pub(super) const CHUNK: usize = 256;
 
 /// Which way a listing goes from where.
 #[derive(Debug, Clone, Copy)]
-enum Way<K> {
+pub(super) enum Way<K> {
     Older(Option<K>),
     Newer(K),
 }
 
 /// Collects a page.
 #[derive(Debug)]
-struct Collector<T> {
+pub(super) struct Collector<T> {
     limit: usize,
     data: Vec<T>,
     looked: usize,
@@ -41,12 +43,12 @@ struct Collector<T> {
 }
 
 impl<T> Collector<T> {
-    const fn new(limit: usize) -> Self {
+    pub(super) const fn new(limit: usize) -> Self {
         Self { limit, data: Vec::new(), looked: 0, more: false }
     }
 
     /// Look at one candidate; it is in the page if it is `Some`.
-    fn offer(&mut self, item: Option<T>) -> ControlFlow<()> {
+    pub(super) fn offer(&mut self, item: Option<T>) -> ControlFlow<()> {
         self.looked += 1;
         match item {
             Some(_) if self.data.len() >= self.limit => {
@@ -63,7 +65,8 @@ impl<T> Collector<T> {
         ControlFlow::Continue(())
     }
 
-    fn page<K>(mut self, way: Way<K>) -> Page<T> {
+    /// What was collected, newest first.
+    pub(super) fn page<K>(mut self, way: Way<K>) -> Page<T> {
         if matches!(way, Way::Newer(_)) {
             self.data.reverse();
         }
@@ -181,7 +184,7 @@ fn has_done(shared: &Shared, seq: EventSeq) -> Result<bool, RowError> {
     let (from, to) =
         (layout::delivery(seq, PluginId(0)), layout::delivery(seq, PluginId(u32::MAX)));
     for row in shared.table.range(Bound::Included(&from), Bound::Included(&to)) {
-        let row: rows::Delivery = rows::decode("a delivery", row?.value.bytes())?;
+        let row = rows::Delivery::decode(row?.value.bytes())?;
         if row.stand == Stand::Done {
             return Ok(true);
         }
@@ -265,21 +268,11 @@ fn keys(
     }
     if !matches!(status, Some(Status::Dead | Status::Done)) {
         let queue = shared.queue();
-        let wanted =
-            |(_, entry): &(DeliveryKey, &Entry)| status.is_none_or(|s| entry.status() == s);
-        let key = |(key, _)| key;
-        match at {
-            Way::Older(None) => {
-                found.extend(queue.range(..).rev().filter(wanted).take(CHUNK).map(key))
-            }
-            Way::Older(Some(from)) => {
-                found.extend(queue.range(..from).rev().filter(wanted).take(CHUNK).map(key));
-            }
-            Way::Newer(from) => {
-                let range = (Bound::Excluded(from), Bound::Unbounded);
-                found.extend(queue.range(range).filter(wanted).take(CHUNK).map(key));
-            }
-        }
+        let wanted = |entry: &Entry| status.is_none_or(|s| entry.status() == s);
+        found.extend(match at {
+            Way::Older(from) => queue.below(from, wanted, CHUNK),
+            Way::Newer(from) => queue.above(from, wanted, CHUNK),
+        });
     }
     found.sort_unstable();
     found.dedup();
@@ -334,16 +327,25 @@ pub(super) fn deliveries(
         }
         (way, None) => way,
     };
+    let status = match (query.group, query.status) {
+        (None, status) => status,
+        (Some(_), None | Some(Status::Dead)) => Some(Status::Dead),
+        (Some(_), Some(_)) => return empty(),
+    };
     loop {
-        let keys = keys(shared, query.status, at)?;
+        let keys = keys(shared, status, at)?;
         let Some(end) = keys.last().copied() else { break };
         for key in keys {
             if event.is_some_and(|seq| key.0 != seq) {
                 return Ok(page.page(way));
             }
-            let wanted = plugin.is_none_or(|id| key.1 == id);
+            let of_group = match query.group {
+                Some(group) => figures::group(shared, key)? == Some(group),
+                None => true,
+            };
+            let wanted = of_group && plugin.is_none_or(|id| key.1 == id);
             let found = if wanted { delivery(shared, key)? } else { None };
-            let found = found.filter(|d| query.status.is_none_or(|status| d.status == status));
+            let found = found.filter(|d| status.is_none_or(|status| d.status == status));
             if page.offer(found).is_break() {
                 return Ok(page.page(way));
             }
@@ -356,9 +358,12 @@ pub(super) fn deliveries(
 /// One delivery by its numbers.
 pub(super) fn delivery(shared: &Shared, key: DeliveryKey) -> Result<Option<Delivery>, RowError> {
     // The queue first: a delivery that ends between the two looks has its row by then.
-    let waiting = shared.queue().get(key).map(|entry| (entry.status(), entry.due));
+    let (waiting, behind) = {
+        let queue = shared.queue();
+        (queue.get(key).map(|entry| (entry.status(), entry.due)), queue.behind(key))
+    };
     let row = match shared.table.get(&layout::delivery(key.0, key.1))? {
-        Some(value) => Some(rows::decode_owned::<rows::Delivery>("a delivery", value.bytes())?),
+        Some(value) => Some(rows::Delivery::decode(value.bytes())?),
         None => None,
     };
     let (status, next_attempt_at) = match (waiting, &row) {
@@ -368,19 +373,28 @@ pub(super) fn delivery(shared: &Shared, key: DeliveryKey) -> Result<Option<Deliv
             Stand::Done => (Status::Done, None),
             Stand::Dead => (Status::Dead, None),
             Stand::Retry(due) => (Status::Retry, Some(Timestamp::from_millis(due))),
+            Stand::Again => (Status::Pending, None),
         },
         (None, None) => return Ok(None),
     };
     let Some(event) = shared.event(key.0)? else { return Ok(None) };
+    let plugin = shared.names.plugin_name(key.1)?;
+    let behind = match behind {
+        Some((seq, _)) => shared
+            .event(seq)?
+            .map(|event| DeliveryId { event: event.event.key.clone(), plugin: plugin.clone() }),
+        None => None,
+    };
+    let replayed_at = row.as_ref().and_then(|row| row.replayed).map(Timestamp::from_millis);
     let (attempts, history) = row.map_or((0, Vec::new()), |row| (row.attempts, row.history));
     let history = history.into_iter().map(|row| attempts::show(&shared.names, row));
     Ok(Some(Delivery {
-        id: DeliveryId { event: event.event.key.clone(), plugin: shared.names.plugin_name(key.1)? },
+        id: DeliveryId { event: event.event.key.clone(), plugin },
         status,
         attempts,
         next_attempt_at,
-        replayed_at: None,
-        behind: None,
+        replayed_at,
+        behind,
         history: history.collect::<Result<_, _>>()?,
     }))
 }
