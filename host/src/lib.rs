@@ -26,6 +26,7 @@
 //! 1  store, provider                       what is kept; what is genuine
 //! 2  plugin                                the sandbox (alone knows wasmtime)
 //! 3  registry, ingest, dispatch, retention the moving parts
+//!    replay                                what is done again, and what that would do
 //! 4  http                                  what the world sees (alone knows hyper and axum)
 //! 5  config, telemetry, app, cli           the wiring
 //! ```
@@ -40,6 +41,7 @@ pub mod plugin;
 pub mod dispatch;
 pub mod ingest;
 pub mod registry;
+pub mod replay;
 pub mod retention;
 
 pub mod http;

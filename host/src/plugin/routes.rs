@@ -169,6 +169,11 @@ impl RoutingTable {
         self.plugins.get(name)
     }
 
+    /// Every plugin in it, by name.
+    pub fn plugins(&self) -> impl Iterator<Item = &Arc<Loaded>> {
+        self.plugins.values()
+    }
+
     /// Plugins whose deliveries may run, by name.
     #[must_use]
     pub fn runnable(&self) -> &[PluginName] {
