@@ -14,7 +14,7 @@ use crate::dispatch::{DispatchDeps, DispatchHandle, Dispatcher};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::endpoint::Secret;
 use crate::http::Metrics;
-use crate::http::admin::{AdminConfig, AdminDeps, AdminServer};
+use crate::http::admin::{AdminConfig, AdminDeps, AdminServer, StorePauses};
 use crate::http::webhook::{WebhookDeps, WebhookServer};
 use crate::ingest::Ingest;
 use crate::ingest::endpoints::Endpoints;
@@ -132,7 +132,10 @@ impl Host {
             store: Arc::clone(&store),
             routes: routes.clone(),
             endpoints: endpoints.clone(),
+            policy: wiring::policy(config, &providers),
             providers: providers.clone(),
+            engine: engine.clone(),
+            pauses: Arc::new(StorePauses { store: Arc::clone(&store), clock: Arc::clone(&clock) }),
             clock: Arc::clone(&clock),
             metrics: metrics.clone(),
         };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::delivery::DeliveryId;
+use crate::domain::event::StoredEvent;
 use crate::domain::plugin::PluginName;
 use crate::store::{Replayed, StoreError};
 
@@ -134,6 +135,21 @@ impl Replay {
             }
         }
         Ok(runs)
+    }
+
+    /// The deliveries that a replay of `event` is about: those made, and those it would get now.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn of_event(&self, event: &StoredEvent) -> Result<Vec<DeliveryId>, ReplayError> {
+        let key = event.event.key.clone();
+        let selection = Selection { events: vec![key], ..Selection::default() };
+        let mut walk = self.walk(&selection);
+        let mut found = Vec::new();
+        while let Some(chosen) = walk.next(&Progress::default()).await? {
+            found.extend(chosen.into_iter().flat_map(|one| one.deliveries));
+        }
+        Ok(found)
     }
 
     fn walk<'a>(&self, selection: &'a Selection) -> Walk<'a> {
