@@ -153,12 +153,10 @@ warn  odd
     assert_eq!(
         ran.stdout,
         "\
-NAME            VERSION  STATUS   SUBSCRIPTIONS                                      REASON
-charge-counter  0.1.0    loaded   stripe:charge.succeeded, stripe:charge.* (filtered)  -
-broken.wasm     -        refused  -                                                  it is a core module
+NAME            VERSION  STATUS   WAITING  OLDEST                    SUBSCRIPTIONS                                        REASON
+charge-counter  0.1.0    loaded   2        2027-01-15T07:58:00.000Z  stripe:charge.succeeded, stripe:charge.* (filtered)  -
+broken.wasm     -        refused  -        -                         -                                                    it is a core module
 "
-        .replace("SUBSCRIPTIONS                                      REASON", "SUBSCRIPTIONS                                        REASON")
-        .replace("-                                                  it", "-                                                    it")
     );
 }
 

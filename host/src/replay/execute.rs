@@ -27,7 +27,6 @@ pub struct Count {
 
 impl Count {
     fn add(&mut self, deliveries: &[DeliveryId]) {
-        self.events += 1;
         self.deliveries += deliveries.len() as u64;
         for delivery in deliveries {
             *self.plugins.entry(delivery.plugin.clone()).or_default() += 1;
@@ -49,8 +48,15 @@ impl Replay {
     ) -> Result<Count, ReplayError> {
         let mut count = Count::default();
         let mut walk = self.walk(selection);
+        let mut last = None;
         while let Some(chosen) = walk.next(progress).await? {
-            chosen.iter().for_each(|one| count.add(&one.deliveries));
+            for one in &chosen {
+                count.add(&one.deliveries);
+                // A page of deliveries may end within an event.
+                let seq = Some(one.event.seq);
+                count.events += u64::from(last != seq);
+                last = seq;
+            }
             told(&count);
         }
         Ok(count)

@@ -254,6 +254,7 @@ async fn raw(Path(id): Path<String>) -> Response {
 fn plugins() -> Vec<Value> {
     vec![
         json!({"object": "plugin", "name": "charge-counter", "version": "0.1.0", "status": "loaded",
+            "backlog": {"waiting": 2, "oldest_at": 1_799_999_880, "ready_since": null},
             "subscriptions": [{"provider": "stripe", "type": "charge.succeeded", "filter": null},
                 {"provider": "stripe", "type": "charge.*", "filter": "event.livemode"}]}),
         json!({"object": "plugin", "name": null, "file": "broken.wasm", "status": "refused",

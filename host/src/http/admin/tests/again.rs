@@ -126,7 +126,7 @@ async fn a_filter_is_counted_and_replayed_in_the_background() {
         json!({"status": "done", "counted": 2, "done": 2, "errors": [], "finished_at": NOW}),
     );
     assert_eq!(host.json("/deliveries/stripe.evt_2.a").await["status"], "pending");
-    assert_eq!(host.json("/deliveries/stripe.evt_1.gone").await["status"], "parked");
+    assert_eq!(host.json("/deliveries/stripe.evt_1.gone").await["status"], "dead");
     assert_eq!(host.posted("/replays/count", filter, 200).await["deliveries"], 0);
     let ids = host.ids("/operations").await.0;
     assert_eq!(ids, [started["id"].as_str().unwrap()]);
