@@ -29,7 +29,7 @@
 //! 1  store, provider                       what is kept; what is genuine
 //! 2  plugin                                the sandbox (alone knows wasmtime)
 //! 3  registry, ingest, dispatch, outbox,
-//!    retention                             the moving parts
+//!    replay, retention                     the moving parts
 //! 4  http                                  what the world sees (alone knows hyper and axum)
 //! 5  config, telemetry, app, cli           the wiring
 //! ```
@@ -45,6 +45,7 @@ pub mod dispatch;
 pub mod ingest;
 pub mod outbox;
 pub mod registry;
+pub mod replay;
 pub mod retention;
 
 pub mod http;

@@ -18,6 +18,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("ingest", 3),
     ("dispatch", 3),
     ("outbox", 3),
+    ("replay", 3),
     ("retention", 3),
     ("http", 4),
     ("config", 5),

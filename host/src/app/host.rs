@@ -147,7 +147,10 @@ impl Host {
             store: Arc::clone(&store),
             routes: routes.clone(),
             endpoints: endpoints.clone(),
+            policy: wiring::policy(config, &providers),
             providers: providers.clone(),
+            engine: engine.clone(),
+            pauses: pause_handle.clone(),
             clock: Arc::clone(&clock),
             metrics: metrics.clone(),
         };

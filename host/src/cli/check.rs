@@ -59,7 +59,7 @@ impl Args {
     }
 }
 
-fn read(file: &Path) -> anyhow::Result<Bytes> {
+pub(super) fn read(file: &Path) -> anyhow::Result<Bytes> {
     match std::fs::read(file) {
         Ok(bytes) => Ok(bytes.into()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -131,6 +131,17 @@ impl Client {
         self.json(self.http.post(url.clone()).json(body), url).await
     }
 
+    /// `POST` with a query and these bytes as its body.
+    pub(crate) async fn post_bytes(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Bytes,
+    ) -> Result<Value, ClientError> {
+        let url = self.url(path)?;
+        self.json(self.http.post(url.clone()).query(query).body(body), url).await
+    }
+
     pub(crate) async fn delete(&self, path: &[&str]) -> Result<Value, ClientError> {
         let url = self.url(path)?;
         self.json(self.http.delete(url.clone()), url).await

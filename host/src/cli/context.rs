@@ -1,7 +1,7 @@
 //! What a command has at hand: the environment, the clock and the two streams.
 
 use std::fmt;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, BufRead, IsTerminal as _, Write};
 use std::sync::Arc;
 
 use crate::config::Environment;
@@ -13,6 +13,10 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     /// Where data goes.
     pub(crate) out: Box<dyn Write + Send>,
+    /// Where answers to questions come from.
+    pub(crate) input: Box<dyn BufRead + Send>,
+    /// Whether a person is there to be asked.
+    pub(crate) interactive: bool,
     /// Whether a person reads the data.
     pub(crate) terminal: bool,
     /// Whether colours may be used where a person reads.
@@ -27,9 +31,20 @@ impl Context {
             env,
             clock: Arc::new(SystemClock::new()),
             out: Box::new(io::stdout()),
+            input: Box::new(io::BufReader::new(io::stdin())),
+            interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
             terminal: io::stdout().is_terminal(),
             colour,
         }
+    }
+
+    /// Ask a question whose answer is yes or no; no unless it is said.
+    pub(crate) fn ask(&mut self, question: impl fmt::Display) -> io::Result<bool> {
+        write!(io::stderr(), "{question} [y/N] ")?;
+        io::stderr().flush()?;
+        let mut answer = String::new();
+        self.input.read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
     /// Say something that is not data.

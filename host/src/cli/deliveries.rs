@@ -25,6 +25,9 @@ pub(crate) enum Command {
         /// Only of this status: pending, running, done, retry, dead, parked
         #[arg(long, value_name = "STATUS")]
         status: Option<String>,
+        /// Only dead ones of this group (see `signalbox dead groups`)
+        #[arg(long, value_name = "GROUP")]
+        group: Option<String>,
         #[command(flatten)]
         page: PageArgs,
         #[command(flatten)]
@@ -57,8 +60,9 @@ pub(super) const COLUMNS: [Column; 7] = [
 
 pub(crate) async fn run(command: Command, cx: &mut Context) -> anyhow::Result<()> {
     match command {
-        Command::List { event, plugin, status, page, output, connect } => {
-            let filters = vec![("event", event), ("plugin", plugin), ("status", status)];
+        Command::List { event, plugin, status, group, page, output, connect } => {
+            let filters =
+                vec![("event", event), ("plugin", plugin), ("status", status), ("group", group)];
             let (path, columns) = (&["deliveries"], &COLUMNS);
             Listing { path, filters, page: &page, columns, noun: "deliveries" }
                 .print(&connect.client(cx)?, output.output, cx)
@@ -81,7 +85,7 @@ const ATTEMPTS: [Column; 7] = [
     Column { title: "REASON", cell: |attempt, _| Cell::first_line(attempt, "reason") },
 ];
 
-fn micros(object: &Value, name: &str) -> Cell {
+pub(super) fn micros(object: &Value, name: &str) -> Cell {
     match object.get(name).and_then(Value::as_u64) {
         Some(micros) if micros < 1_000 => Cell::new(format!("{micros}us")),
         Some(micros) => Cell::new(format!("{}ms", micros / 1_000)),
@@ -89,7 +93,7 @@ fn micros(object: &Value, name: &str) -> Cell {
     }
 }
 
-fn show(delivery: &Value, format: Format, cx: &mut Context) -> anyhow::Result<()> {
+pub(super) fn show(delivery: &Value, format: Format, cx: &mut Context) -> anyhow::Result<()> {
     if format != Format::Table {
         return Ok(cx.json(delivery, format)?);
     }
@@ -109,7 +113,7 @@ fn show(delivery: &Value, format: Format, cx: &mut Context) -> anyhow::Result<()
 }
 
 /// What the guest wrote in its last attempt, a record a line.
-fn logs(delivery: &Value) -> String {
+pub(super) fn logs(delivery: &Value) -> String {
     let records = delivery.get("logs").and_then(Value::as_array);
     let mut text = String::new();
     for record in records.into_iter().flatten() {

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::output::{self, Column, Format, OutputArgs};
 use super::page::{self, Listing, PageArgs};
 use super::table::{self, Cell};
+use super::{explain, replay};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -51,6 +52,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         connect: ConnectArgs,
     },
+    Replay(replay::Args),
+    Explain(explain::Args),
 }
 
 const COLUMNS: [Column; 5] = [
@@ -120,6 +123,8 @@ pub(crate) async fn run(command: Command, cx: &mut Context) -> anyhow::Result<()
             let bytes = connect.client(cx)?.bytes(&["events", &id, "raw"]).await?;
             Ok(cx.bytes(&bytes)?)
         }
+        Command::Replay(args) => replay::run(args, cx).await,
+        Command::Explain(args) => explain::run(args, cx).await,
     }
 }
 

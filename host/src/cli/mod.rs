@@ -9,6 +9,7 @@ mod client;
 mod connect;
 mod context;
 mod exit;
+mod operation;
 mod output;
 mod page;
 mod table;
@@ -20,12 +21,18 @@ mod check;
 mod compact;
 mod completion;
 mod config_command;
+mod dead;
 mod deliveries;
 mod demo;
+mod dry_run;
+mod effects;
 mod endpoints;
 mod events;
+mod explain;
 mod plugins;
+mod replay;
 mod serve;
+mod shadow;
 mod trigger;
 
 #[cfg(test)]
@@ -46,6 +53,8 @@ use exit::Exit;
   signalbox trigger charge.succeeded --override charge:amount=500
   signalbox events list --type charge.succeeded --status dead
   signalbox events raw evt_1Nx > event.json
+  signalbox events explain evt_1Nx
+  signalbox dead groups
 
 Exit codes: 0 done, 1 failure, 2 wrong use, 3 not found, 4 not allowed, 5 conflict.")]
 pub(crate) struct Cli {
@@ -60,13 +69,19 @@ enum Command {
     Build(build_command::Args),
     Check(check::Args),
     Trigger(trigger::Args),
-    /// Look at the events that were accepted
+    /// Look at the events that were accepted, and have them handled again
     #[command(subcommand)]
     Events(events::Command),
     /// Look at what became of events at the plugins
     #[command(subcommand)]
     Deliveries(deliveries::Command),
-    /// Look at the plugins of a running host
+    /// Look at deliveries that were given up, and have them run again
+    #[command(subcommand)]
+    Dead(dead::Command),
+    /// Look at what handlers asked the world for; retry or cancel it
+    #[command(subcommand)]
+    Effects(effects::Command),
+    /// Look at the plugins of a running host; pause, resume, try another version
     #[command(subcommand)]
     Plugins(plugins::Command),
     /// Manage the URLs that providers post to
@@ -94,6 +109,8 @@ impl Command {
             Self::Trigger(args) => trigger::run(args, cx).await,
             Self::Events(command) => events::run(command, cx).await,
             Self::Deliveries(command) => deliveries::run(command, cx).await,
+            Self::Dead(command) => dead::run(command, cx).await,
+            Self::Effects(command) => effects::run(command, cx).await,
             Self::Plugins(command) => plugins::run(command, cx).await,
             Self::Endpoints(command) => endpoints::run(command, cx).await,
             Self::Config(command) => config_command::run(command, cx),

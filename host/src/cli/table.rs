@@ -91,11 +91,13 @@ impl Cell {
     pub(crate) fn status(object: &Value, name: &str) -> Self {
         let mut cell = Self::field(object, name);
         cell.tone = match cell.text.as_str() {
-            "done" | "loaded" | "ok" | "accepted" => Tone::Good,
-            "dead" | "refused" | "reject" | "crashed" | "out_of_time" | "out_of_memory" => {
-                Tone::Bad
+            "done" | "loaded" | "ok" | "accepted" | "queued" => Tone::Good,
+            "dead" | "refused" | "failed" | "reject" | "crashed" | "out_of_time"
+            | "out_of_memory" => Tone::Bad,
+            "retry" | "parked" | "paused" | "absent" | "stale" | "host_fault" | "saturated" => {
+                Tone::Waiting
             }
-            "retry" | "parked" | "paused" | "stale" | "host_fault" | "saturated" => Tone::Waiting,
+            "cancelled" => Tone::Faint,
             _ => cell.tone,
         };
         cell
@@ -155,6 +157,21 @@ fn bare(style: Style) -> Table {
         table.style_text_only();
     }
     table
+}
+
+/// A line in its tone, where colours are used.
+pub(crate) fn painted(text: &str, tone: Tone, style: Style) -> String {
+    if !(style.terminal && style.colour) {
+        return text.to_owned();
+    }
+    let code = match tone {
+        Tone::Plain => return text.to_owned(),
+        Tone::Good => 32,
+        Tone::Bad => 31,
+        Tone::Waiting => 33,
+        Tone::Faint => 2,
+    };
+    format!("\u{1b}[{code}m{text}\u{1b}[0m")
 }
 
 fn boxed(cell: Cell, style: Style) -> Box {

@@ -1,6 +1,7 @@
 //! Commands as a shell runs them, against a small admin API and webhook listener.
 
 mod host;
+mod replay;
 mod trigger;
 
 use std::path::Path;
@@ -26,7 +27,7 @@ fn the_commands_are_well_formed_and_each_has_examples() {
     }
     let mut all = Vec::new();
     leaves(&Cli::command(), "", &mut all);
-    assert_eq!(all.len(), 20, "{all:?}");
+    assert_eq!(all.len(), 33, "{all:?}");
     for (path, after) in all {
         assert!(
             after.contains(&format!("{} ", path.trim())) || after.contains(path.trim()),
@@ -152,12 +153,10 @@ warn  odd
     assert_eq!(
         ran.stdout,
         "\
-NAME            VERSION  STATUS   SUBSCRIPTIONS                                      REASON
-charge-counter  0.1.0    loaded   stripe:charge.succeeded, stripe:charge.* (filtered)  -
-broken.wasm     -        refused  -                                                  it is a core module
+NAME            VERSION  STATUS   WAITING  OLDEST                    SUBSCRIPTIONS                                        REASON
+charge-counter  0.1.0    loaded   2        2027-01-15T07:58:00.000Z  stripe:charge.succeeded, stripe:charge.* (filtered)  -
+broken.wasm     -        refused  -        -                         -                                                    it is a core module
 "
-        .replace("SUBSCRIPTIONS                                      REASON", "SUBSCRIPTIONS                                        REASON")
-        .replace("-                                                  it", "-                                                    it")
     );
 }
 

@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use crate::domain::clock::Timestamp;
 
+use super::exit::Usage;
+
 /// A time of the admin API: seconds since the epoch, or RFC 3339.
 pub(crate) fn parse(value: &Value) -> Option<Timestamp> {
     if let Some(seconds) = value.as_u64() {
@@ -14,6 +16,22 @@ pub(crate) fn parse(value: &Value) -> Option<Timestamp> {
     let time = humantime::parse_rfc3339_weak(value.as_str()?).ok()?;
     let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(Timestamp::from_millis(u64::try_from(since.as_millis()).ok()?))
+}
+
+/// A moment as it is typed: how long ago (`2h`, `7d`), RFC 3339, or seconds since the epoch.
+pub(crate) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, Usage> {
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(Timestamp::from_secs(seconds));
+    }
+    if let Ok(ago) = humantime::parse_duration(text) {
+        return Ok(now.minus(ago));
+    }
+    parse(&Value::from(text)).ok_or_else(|| {
+        Usage(format!(
+            "`{text}` is no time; write how long ago (`2h`, `7d`), a time such as \
+             `2026-11-24T09:00:00Z`, or seconds since the epoch"
+        ))
+    })
 }
 
 /// `2m ago` and `in 30s` on a terminal, RFC 3339 elsewhere.
@@ -57,6 +75,17 @@ mod tests {
         }
         assert_eq!(show(now.plus(Duration::from_secs(90)), now, true), "in 1m");
         assert_eq!(show(now, now, false), "1970-01-12T13:46:40.000Z");
+    }
+
+    #[test]
+    fn moments_are_typed_in_three_ways() {
+        let now = Timestamp::from_secs(1_000_000);
+        for (text, seconds) in
+            [("2h", 992_800), ("7d", 395_200), ("999", 999), ("1970-01-12T13:46:40Z", 1_000_000)]
+        {
+            assert_eq!(moment(text, now).unwrap(), Timestamp::from_secs(seconds), "{text}");
+        }
+        assert!(moment("soon", now).unwrap_err().to_string().contains("`soon` is no time"));
     }
 
     #[test]

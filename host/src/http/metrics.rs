@@ -4,6 +4,7 @@
 //! units, counters end in `_total`. Labels take only values from closed sets, so that no request can
 //! make a new time series.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -18,7 +19,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::domain::clock::Timestamp;
-use crate::store::{Admission, StoreStats};
+use crate::domain::plugin::{Pause, PluginName};
+use crate::store::{Admission, Backlog, StoreStats};
 
 /// Upper bounds in seconds: from below one group commit to the longest body.
 const BUCKETS: [f64; 12] =
@@ -32,6 +34,86 @@ struct ByOutcome {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ByCode {
     code: &'static str,
+}
+
+/// A plugin that is loaded, or [`ABSENT`].
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByPlugin {
+    plugin: String,
+}
+
+/// Stands for all plugins that are not loaded and have deliveries that wait. No plugin's name.
+const ABSENT: &str = "_absent";
+
+/// What waits at the plugins, as it is when the figures are asked for.
+#[derive(Debug)]
+pub(super) struct Waits {
+    pub(super) backlog: Vec<Backlog>,
+    pub(super) pauses: Vec<(PluginName, Pause)>,
+    /// Plugins that are loaded: each has its figures, whether anything waits or not.
+    pub(super) loaded: Vec<PluginName>,
+}
+
+/// Figures by plugin, set anew each time: what is no longer loaded goes.
+#[derive(Clone, Default)]
+struct Plugins {
+    waiting: Family<ByPlugin, Gauge<u64, AtomicU64>>,
+    oldest: Family<ByPlugin, Gauge<f64, AtomicU64>>,
+    lag: Family<ByPlugin, Gauge<f64, AtomicU64>>,
+    paused: Family<ByPlugin, Gauge<u64, AtomicU64>>,
+}
+
+impl Plugins {
+    fn register(registry: &mut Registry) -> Self {
+        let own = Self::default();
+        registry.register(
+            "plugin_waiting",
+            "Deliveries of a plugin neither done nor dead; those of plugins not loaded as _absent",
+            own.waiting.clone(),
+        );
+        registry.register_with_unit(
+            "plugin_oldest",
+            "Time since the event of the plugin's oldest waiting delivery was accepted",
+            Unit::Seconds,
+            own.oldest.clone(),
+        );
+        registry.register_with_unit(
+            "plugin_ready_lag",
+            "Time since which a delivery of the plugin could have run and does not",
+            Unit::Seconds,
+            own.lag.clone(),
+        );
+        registry.register("plugin_paused", "1 while the plugin is paused", own.paused.clone());
+        own
+    }
+
+    fn set(&self, waits: &Waits, now: Timestamp) {
+        let mut figures: BTreeMap<&str, (u64, Duration, Duration)> =
+            waits.loaded.iter().map(|name| (name.as_str(), Default::default())).collect();
+        for backlog in &waits.backlog {
+            let loaded = waits.loaded.contains(&backlog.plugin);
+            let name = if loaded { backlog.plugin.as_str() } else { ABSENT };
+            let (waiting, oldest, lag) = figures.entry(name).or_default();
+            *waiting += backlog.waiting;
+            *oldest = (*oldest).max(now.since(backlog.oldest));
+            *lag = (*lag).max(backlog.ready.map_or(Duration::ZERO, |ready| now.since(ready)));
+        }
+        self.waiting.clear();
+        self.oldest.clear();
+        self.lag.clear();
+        self.paused.clear();
+        for (name, (waiting, oldest, lag)) in figures {
+            let label = ByPlugin { plugin: name.to_owned() };
+            self.waiting.get_or_create(&label).set(waiting);
+            self.oldest.get_or_create(&label).set(oldest.as_secs_f64());
+            self.lag.get_or_create(&label).set(lag.as_secs_f64());
+        }
+        for name in &waits.loaded {
+            let paused = waits.pauses.iter().any(|(plugin, _)| plugin == name);
+            let label = ByPlugin { plugin: name.to_string() };
+            self.paused.get_or_create(&label).set(u64::from(paused));
+        }
+    }
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -54,6 +136,10 @@ struct Inner {
     disk: Gauge<u64, AtomicU64>,
     waiting: Gauge<u64, AtomicU64>,
     oldest: Gauge<f64, AtomicU64>,
+    effects: Gauge<u64, AtomicU64>,
+    effects_due: Gauge<f64, AtomicU64>,
+    dead: Gauge<u64, AtomicU64>,
+    plugins: Plugins,
 }
 
 impl fmt::Debug for Metrics {
@@ -114,7 +200,36 @@ impl Metrics {
             Unit::Seconds,
             oldest.clone(),
         );
-        let inner = Inner { registry, events, refused, requests, stored, disk, waiting, oldest };
+        let effects = Gauge::default();
+        registry.register(
+            "effects_waiting",
+            "Effects that wait or are being performed",
+            effects.clone(),
+        );
+        let effects_due = Gauge::default();
+        registry.register_with_unit(
+            "effects_due",
+            "Time since which the effect due for longest could have been performed; 0 when none is due",
+            Unit::Seconds,
+            effects_due.clone(),
+        );
+        let dead = Gauge::default();
+        registry.register("dead", "Dead deliveries kept", dead.clone());
+        let plugins = Plugins::register(&mut registry);
+        let inner = Inner {
+            registry,
+            events,
+            refused,
+            requests,
+            stored,
+            disk,
+            waiting,
+            oldest,
+            effects,
+            effects_due,
+            dead,
+            plugins,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -138,15 +253,28 @@ impl Metrics {
         self.inner.requests.get_or_create(&status).observe(took.as_secs_f64());
     }
 
-    /// The figures in Prometheus' text format, those of the store as `stats` has them at `now`.
-    pub(super) fn text(&self, stats: Option<&StoreStats>, now: Timestamp) -> String {
+    /// The figures in Prometheus' text format, those of the store as `stats` and `waits` have them at
+    /// `now`.
+    pub(super) fn text(
+        &self,
+        stats: Option<&StoreStats>,
+        waits: Option<&Waits>,
+        now: Timestamp,
+    ) -> String {
         let inner = &self.inner;
+        if let Some(waits) = waits {
+            inner.plugins.set(waits, now);
+        }
         if let Some(stats) = stats {
             inner.stored.set(stats.events);
             inner.disk.set(stats.disk_bytes);
             inner.waiting.set(stats.waiting);
             let age = stats.oldest_waiting.map_or(Duration::ZERO, |oldest| now.since(oldest));
             inner.oldest.set(age.as_secs_f64());
+            inner.effects.set(stats.effects_waiting);
+            let due = stats.effects_due.map_or(Duration::ZERO, |due| now.since(due));
+            inner.effects_due.set(due.as_secs_f64());
+            inner.dead.set(stats.dead);
         }
         let mut text = String::new();
         match encode(&mut text, &inner.registry) {
@@ -179,9 +307,32 @@ mod tests {
             waiting: 2,
             oldest_waiting: Some(Timestamp::from_millis(8_500)),
             disk_bytes: 4096,
-            ..StoreStats::default()
+            effects_waiting: 4,
+            effects_due: Some(Timestamp::from_secs(7)),
+            dead: 6,
         };
-        let text = metrics.text(Some(&stats), Timestamp::from_secs(10));
+        let name = |name: &str| name.parse::<PluginName>().unwrap();
+        let backlog = |plugin: &str, waiting, oldest, ready: Option<u64>| Backlog {
+            plugin: name(plugin),
+            waiting,
+            oldest: Timestamp::from_secs(oldest),
+            ready: ready.map(Timestamp::from_secs),
+        };
+        let pause = Pause {
+            at: Timestamp::from_secs(1),
+            reason: String::new(),
+            by: crate::domain::plugin::PausedBy::Operator,
+        };
+        let waits = Waits {
+            backlog: vec![
+                backlog("a", 3, 4, Some(8)),
+                backlog("gone", 2, 1, None),
+                backlog("lost", 5, 2, Some(9)),
+            ],
+            pauses: vec![(name("b"), pause)],
+            loaded: vec![name("a"), name("b")],
+        };
+        let text = metrics.text(Some(&stats), Some(&waits), Timestamp::from_secs(10));
         for line in [
             "signalbox_events_total{outcome=\"accepted\"} 1",
             "signalbox_events_total{outcome=\"duplicate\"} 2",
@@ -192,8 +343,24 @@ mod tests {
             "signalbox_store_disk_bytes 4096",
             "signalbox_deliveries_waiting 2",
             "signalbox_deliveries_oldest_waiting_age_seconds 1.5",
+            "signalbox_effects_waiting 4",
+            "signalbox_effects_due_seconds 3.0",
+            "signalbox_dead 6",
+            "signalbox_plugin_waiting{plugin=\"a\"} 3",
+            "signalbox_plugin_oldest_seconds{plugin=\"a\"} 6.0",
+            "signalbox_plugin_ready_lag_seconds{plugin=\"a\"} 2.0",
+            "signalbox_plugin_paused{plugin=\"a\"} 0",
+            "signalbox_plugin_waiting{plugin=\"b\"} 0",
+            "signalbox_plugin_paused{plugin=\"b\"} 1",
+            "signalbox_plugin_waiting{plugin=\"_absent\"} 7",
+            "signalbox_plugin_oldest_seconds{plugin=\"_absent\"} 9.0",
+            "signalbox_plugin_ready_lag_seconds{plugin=\"_absent\"} 1.0",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
         }
+        // A plugin that went has no figures any more.
+        let waits = Waits { backlog: vec![], pauses: vec![], loaded: vec![name("b")] };
+        let text = metrics.text(None, Some(&waits), Timestamp::from_secs(10));
+        assert!(!text.contains("plugin=\"a\"") && text.contains("plugin=\"b\""), "{text}");
     }
 }

@@ -96,11 +96,16 @@ impl Filter {
     /// Whether `subject` passes. True as well when that cannot be found out.
     #[must_use]
     pub fn passes(&self, subject: &Subject<'_>) -> bool {
-        match catch_unwind(AssertUnwindSafe(|| self.evaluate(subject))) {
-            Ok(Ok(passes)) => passes,
-            Ok(Err(cause)) => self.unknown(subject, &cause),
-            Err(_) => self.unknown(subject, "the evaluation panicked"),
-        }
+        self.judge(subject).unwrap_or_else(|cause| self.unknown(subject, &cause))
+    }
+
+    /// Whether `subject` passes.
+    ///
+    /// # Errors
+    /// Why that cannot be found out.
+    pub fn judge(&self, subject: &Subject<'_>) -> Result<bool, String> {
+        catch_unwind(AssertUnwindSafe(|| self.evaluate(subject)))
+            .unwrap_or_else(|_| Err("the evaluation panicked".to_owned()))
     }
 
     fn unknown(&self, subject: &Subject<'_>, cause: &str) -> bool {

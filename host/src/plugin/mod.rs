@@ -14,6 +14,7 @@ mod cache;
 pub mod call;
 pub mod engine;
 pub mod error;
+pub mod explain;
 pub mod filter;
 mod guest;
 mod imports;

@@ -111,6 +111,11 @@ impl RoutingTable {
         self.found.plugins.get(name)
     }
 
+    /// Every plugin in it, by name, paused or not.
+    pub fn plugins(&self) -> impl Iterator<Item = &Arc<Loaded>> {
+        self.found.plugins.values()
+    }
+
     /// The plugin of this name, if its deliveries may run.
     #[must_use]
     pub fn running(&self, name: &PluginName) -> Option<&Arc<Loaded>> {

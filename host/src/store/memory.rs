@@ -15,9 +15,9 @@ use super::{
     StoreStats,
 };
 use crate::domain::clock::Timestamp;
-use crate::domain::dead::DeadGroup;
+use crate::domain::dead::{DeadGroup, DeadGroupId};
 use crate::domain::delivery::{Delivery, DeliveryId, Status};
-use crate::domain::effect::{Effect, EffectId};
+use crate::domain::effect::{Effect, EffectId, EffectStatus};
 use crate::domain::endpoint::{Endpoint, EndpointId, SecretId};
 use crate::domain::event::{EventKey, EventSeq, StoredEvent, VerifiedEvent};
 use crate::domain::kv::{KvEntry, KvPage, KvRange, KvVersion};
@@ -46,6 +46,8 @@ struct State {
     /// In order of acceptance.
     events: Vec<Arc<StoredEvent>>,
     deliveries: Vec<Delivery>,
+    effects: Vec<Effect>,
+    pauses: BTreeMap<PluginName, Pause>,
     kv: BTreeMap<(PluginName, String), Vec<u8>>,
     endpoints: BTreeMap<EndpointId, Endpoint>,
     failure: Option<Box<dyn Fn() -> StoreError + Send>>,
@@ -97,6 +99,10 @@ impl MemoryStore {
         change(state.deliveries.iter_mut().find(|d| d.id.to_string() == id).unwrap());
     }
 
+    pub(crate) fn put_effect(&self, effect: Effect) {
+        self.lock().effects.push(effect);
+    }
+
     pub(crate) fn put_kv(&self, plugin: &str, key: &str, value: &[u8]) {
         let plugin = plugin.parse().unwrap();
         self.lock().kv.insert((plugin, key.to_owned()), value.to_vec());
@@ -114,6 +120,46 @@ impl MemoryStore {
             None => Ok(state),
         }
     }
+}
+
+impl State {
+    fn replay(&mut self, id: DeliveryId, now: Timestamp) -> Replayed {
+        if !self.events.iter().any(|e| e.event.key == id.event) {
+            return Replayed::NoEvent;
+        }
+        let Some(known) = self.deliveries.iter_mut().find(|d| d.id == id) else {
+            self.deliveries.push(Delivery {
+                id,
+                status: Status::Pending,
+                attempts: 0,
+                next_attempt_at: Some(now),
+                replayed_at: Some(now),
+                behind: None,
+                history: vec![],
+            });
+            return Replayed::Queued;
+        };
+        match known.status {
+            Status::Pending | Status::Running | Status::Parked => Replayed::Waiting,
+            Status::Retry => {
+                known.next_attempt_at = Some(now);
+                Replayed::Hastened
+            }
+            Status::Done | Status::Dead => {
+                known.status = Status::Pending;
+                known.attempts = 0;
+                known.next_attempt_at = Some(now);
+                known.replayed_at = Some(now);
+                Replayed::Queued
+            }
+        }
+    }
+}
+
+/// What a dead delivery died of.
+fn group_of(delivery: &Delivery) -> Option<DeadGroupId> {
+    let last = delivery.history.last().filter(|_| delivery.status == Status::Dead)?;
+    Some(DeadGroupId::of(&delivery.id.plugin, last.outcome, &last.reason))
 }
 
 /// The page of `all`, newest first, that `request` asks for.
@@ -189,10 +235,11 @@ impl Store for MemoryStore {
 
     async fn replay(
         &self,
-        _deliveries: Vec<DeliveryId>,
-        _now: Timestamp,
+        deliveries: Vec<DeliveryId>,
+        now: Timestamp,
     ) -> Result<Vec<Replayed>, StoreError> {
-        Err(StoreError::Closed)
+        let mut state = self.open()?;
+        Ok(deliveries.into_iter().map(|id| state.replay(id, now)).collect())
     }
 
     async fn claim_effects(&self, _request: EffectClaimRequest) -> Result<EffectClaim, StoreError> {
@@ -212,40 +259,108 @@ impl Store for MemoryStore {
 
     async fn change_effect(
         &self,
-        _id: &EffectId,
-        _change: EffectChange,
-        _now: Timestamp,
+        id: &EffectId,
+        change: EffectChange,
+        now: Timestamp,
     ) -> Result<EffectChanged, StoreError> {
-        Ok(EffectChanged::Unknown)
+        let mut state = self.open()?;
+        let Some(effect) = state.effects.iter_mut().find(|e| e.id == *id) else {
+            return Ok(EffectChanged::Unknown);
+        };
+        let status = effect.status;
+        match change {
+            EffectChange::Cancel if status.waits() => {
+                effect.status = EffectStatus::Cancelled;
+                effect.next_attempt_at = None;
+            }
+            EffectChange::Perform if status != EffectStatus::Running => {
+                effect.status = EffectStatus::Pending;
+                effect.next_attempt_at = Some(now);
+            }
+            _ => return Ok(EffectChanged::Unfit(status)),
+        }
+        Ok(EffectChanged::Changed)
     }
 
-    async fn effect(&self, _id: &EffectId) -> Result<Option<Effect>, StoreError> {
-        Ok(None)
+    async fn effect(&self, id: &EffectId) -> Result<Option<Effect>, StoreError> {
+        Ok(self.open()?.effects.iter().find(|e| e.id == *id).cloned())
     }
 
-    async fn effects(&self, _query: EffectQuery) -> Result<Page<Effect>, StoreError> {
-        Ok(Page { data: Vec::new(), has_more: false })
+    async fn effects(&self, query: EffectQuery) -> Result<Page<Effect>, StoreError> {
+        let state = self.open()?;
+        let mut all = state.effects.clone();
+        all.sort_by_key(|e| {
+            let place = state.events.iter().position(|s| s.event.key == e.id.delivery.event);
+            (std::cmp::Reverse(place), e.id.clone())
+        });
+        Ok(page(
+            &all,
+            &query.page,
+            |e| e.id.clone(),
+            |e| {
+                query.event.as_ref().is_none_or(|event| *event == e.id.delivery.event)
+                    && query.plugin.as_ref().is_none_or(|plugin| *plugin == e.id.delivery.plugin)
+                    && query.status.is_none_or(|status| status == e.status)
+            },
+        ))
     }
 
-    async fn dead_groups(&self, _plugin: Option<PluginName>) -> Result<Vec<DeadGroup>, StoreError> {
-        Ok(Vec::new())
+    async fn dead_groups(&self, plugin: Option<PluginName>) -> Result<Vec<DeadGroup>, StoreError> {
+        let state = self.open()?;
+        let mut groups: BTreeMap<DeadGroupId, DeadGroup> = BTreeMap::new();
+        for delivery in &state.deliveries {
+            let Some(id) = group_of(delivery) else { continue };
+            if plugin.as_ref().is_some_and(|plugin| *plugin != delivery.id.plugin) {
+                continue;
+            }
+            let of = |e: &&Arc<StoredEvent>| e.event.key == delivery.id.event;
+            let oldest = state.events.iter().find(of).unwrap().received_at;
+            let (plugin, newest) = (delivery.id.plugin.clone(), delivery.id.clone());
+            let group =
+                groups.entry(id).or_insert(DeadGroup { id, plugin, count: 0, oldest, newest });
+            group.count += 1;
+            group.newest = delivery.id.clone();
+        }
+        let mut groups: Vec<_> = groups.into_values().collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+        Ok(groups)
     }
 
     async fn set_pause(
         &self,
-        _plugin: &PluginName,
-        _pause: Option<Pause>,
+        plugin: &PluginName,
+        pause: Option<Pause>,
         _then: Vec<NewEvent>,
     ) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
+        let mut state = self.open()?;
+        match pause {
+            Some(pause) => state.pauses.insert(plugin.clone(), pause),
+            None => state.pauses.remove(plugin),
+        };
+        Ok(())
     }
 
     async fn pauses(&self) -> Result<Vec<(PluginName, Pause)>, StoreError> {
-        Ok(Vec::new())
+        Ok(self.open()?.pauses.clone().into_iter().collect())
     }
 
-    async fn backlog(&self, _now: Timestamp) -> Result<Vec<Backlog>, StoreError> {
-        Ok(Vec::new())
+    async fn backlog(&self, now: Timestamp) -> Result<Vec<Backlog>, StoreError> {
+        let state = self.open()?;
+        let mut out: BTreeMap<PluginName, Backlog> = BTreeMap::new();
+        for delivery in &state.deliveries {
+            if matches!(delivery.status, Status::Done | Status::Dead) {
+                continue;
+            }
+            let of = |e: &&Arc<StoredEvent>| e.event.key == delivery.id.event;
+            let oldest = state.events.iter().find(of).unwrap().received_at;
+            let plugin = delivery.id.plugin.clone();
+            let new = || Backlog { plugin: plugin.clone(), waiting: 0, oldest, ready: None };
+            let backlog = out.entry(plugin.clone()).or_insert_with(new);
+            backlog.waiting += 1;
+            let ready = delivery.next_attempt_at.filter(|due| *due <= now);
+            backlog.ready = backlog.ready.into_iter().chain(ready).min();
+        }
+        Ok(out.into_values().collect())
     }
 
     async fn kv_get(&self, plugin: &PluginName, key: &str) -> Result<Option<KvEntry>, StoreError> {
@@ -309,6 +424,7 @@ impl Store for MemoryStore {
                 query.event.as_ref().is_none_or(|event| *event == d.id.event)
                     && query.plugin.as_ref().is_none_or(|plugin| *plugin == d.id.plugin)
                     && query.status.is_none_or(|status| status == d.status)
+                    && query.group.is_none_or(|group| group_of(d) == Some(group))
             },
         ))
     }
@@ -338,8 +454,10 @@ impl Store for MemoryStore {
             events: state.events.len() as u64,
             waiting,
             oldest_waiting: state.events.first().filter(|_| waiting > 0).map(|e| e.received_at),
+            effects_waiting: state.effects.iter().filter(|e| e.status.waits()).count() as u64,
+            effects_due: state.effects.iter().filter_map(|e| e.next_attempt_at).min(),
+            dead: state.deliveries.iter().filter(|d| d.status == Status::Dead).count() as u64,
             disk_bytes: 4096,
-            ..StoreStats::default()
         })
     }
 

@@ -130,24 +130,36 @@ impl Host {
         self.run_in(arguments, context(Environment::from(env), false)).await
     }
 
-    pub(super) async fn run_in(&self, arguments: &[&str], mut cx: Context) -> Ran {
-        let buffer = Buffer::default();
-        cx.out = Box::new(buffer.clone());
-        let cli = Cli::try_parse_from(["signalbox"].iter().chain(arguments)).unwrap();
-        let result = cli.command.run(&mut cx).await;
-        let bytes = buffer.0.lock().unwrap().clone();
-        Ran {
-            exit: result.as_ref().map_or_else(exit::code, |()| Exit::Done),
-            stdout: String::from_utf8_lossy(&bytes).into_owned(),
-            bytes,
-            error: result.map_or_else(|error| format!("{error:#}"), |()| String::new()),
-        }
+    pub(super) async fn run_in(&self, arguments: &[&str], cx: Context) -> Ran {
+        run(arguments, cx).await
     }
 }
 
-fn context(env: Environment, terminal: bool) -> Context {
-    let clock = Arc::new(ManualClock::at(NOW));
-    Context { env, clock, out: Box::new(std::io::sink()), terminal, colour: false }
+/// Run a command in this context.
+pub(super) async fn run(arguments: &[&str], mut cx: Context) -> Ran {
+    let buffer = Buffer::default();
+    cx.out = Box::new(buffer.clone());
+    let cli = Cli::try_parse_from(["signalbox"].iter().chain(arguments)).unwrap();
+    let result = cli.command.run(&mut cx).await;
+    let bytes = buffer.0.lock().unwrap().clone();
+    Ran {
+        exit: result.as_ref().map_or_else(exit::code, |()| Exit::Done),
+        stdout: String::from_utf8_lossy(&bytes).into_owned(),
+        bytes,
+        error: result.map_or_else(|error| format!("{error:#}"), |()| String::new()),
+    }
+}
+
+pub(super) fn context(env: Environment, terminal: bool) -> Context {
+    Context {
+        env,
+        clock: Arc::new(ManualClock::at(NOW)),
+        out: Box::new(std::io::sink()),
+        input: Box::new(std::io::empty()),
+        interactive: false,
+        terminal,
+        colour: false,
+    }
 }
 
 type App = State<Arc<Shared>>;
@@ -242,6 +254,7 @@ async fn raw(Path(id): Path<String>) -> Response {
 fn plugins() -> Vec<Value> {
     vec![
         json!({"object": "plugin", "name": "charge-counter", "version": "0.1.0", "status": "loaded",
+            "backlog": {"waiting": 2, "oldest_at": 1_799_999_880, "ready_since": null},
             "subscriptions": [{"provider": "stripe", "type": "charge.succeeded", "filter": null},
                 {"provider": "stripe", "type": "charge.*", "filter": "event.livemode"}]}),
         json!({"object": "plugin", "name": null, "file": "broken.wasm", "status": "refused",

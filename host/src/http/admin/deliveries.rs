@@ -11,6 +11,7 @@ use super::reply::{missing, ok};
 use super::walk::{self, Source, shown, stored};
 use super::{Answer, App, Shared};
 use crate::domain::clock::Timestamp;
+use crate::domain::dead::DeadGroupId;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryId, LogLevel, Logs, Outcome, Status};
 use crate::domain::event::EventKey;
 use crate::domain::plugin::PluginName;
@@ -36,7 +37,7 @@ pub(super) struct DeliverySummary {
 
 /// A delivery as it is shown.
 #[derive(Debug, Serialize)]
-struct DeliveryView {
+pub(super) struct DeliveryView {
     object: &'static str,
     id: String,
     event: String,
@@ -48,6 +49,11 @@ struct DeliveryView {
     attempts: u32,
     next_attempt_at: Option<u64>,
     next_attempt_at_ms: Option<u64>,
+    /// When an operator last had it run again.
+    replayed_at: Option<u64>,
+    replayed_at_ms: Option<u64>,
+    /// The earlier delivery about the same object that it waits for.
+    behind: Option<String>,
     /// Of the last attempt, as the next two.
     outcome: Option<Outcome>,
     reason: Option<String>,
@@ -60,14 +66,14 @@ struct DeliveryView {
 }
 
 #[derive(Debug, Serialize)]
-struct LogView {
+pub(super) struct LogView {
     level: LogLevel,
     message: String,
     attributes: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Serialize)]
-struct AttemptView {
+pub(super) struct AttemptView {
     number: u32,
     started_at: u64,
     started_at_ms: u64,
@@ -82,7 +88,7 @@ struct AttemptView {
     logs_dropped: u64,
 }
 
-fn logs(logs: &Logs) -> Vec<LogView> {
+pub(super) fn logs(logs: &Logs) -> Vec<LogView> {
     let record = logs.records.iter();
     record
         .map(|record| LogView {
@@ -93,12 +99,12 @@ fn logs(logs: &Logs) -> Vec<LogView> {
         .collect()
 }
 
-fn micros(time: std::time::Duration) -> u64 {
+pub(super) fn micros(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl AttemptView {
-    fn new(attempt: &Attempt) -> Self {
+    pub(super) fn new(attempt: &Attempt) -> Self {
         Self {
             number: attempt.number,
             started_at: attempt.started_at.as_secs(),
@@ -117,7 +123,7 @@ impl AttemptView {
 }
 
 impl DeliveryView {
-    fn new(delivery: &Delivery, runnable: &[PluginName]) -> Self {
+    pub(super) fn new(delivery: &Delivery, runnable: &[PluginName]) -> Self {
         let last = delivery.history.last();
         let next = delivery.next_attempt_at;
         Self {
@@ -131,12 +137,20 @@ impl DeliveryView {
             attempts: delivery.attempts,
             next_attempt_at: next.map(Timestamp::as_secs),
             next_attempt_at_ms: next.map(Timestamp::as_millis),
+            replayed_at: delivery.replayed_at.map(Timestamp::as_secs),
+            replayed_at_ms: delivery.replayed_at.map(Timestamp::as_millis),
+            behind: delivery.behind.as_ref().map(ToString::to_string),
             outcome: last.map(|attempt| attempt.outcome),
             reason: last.map(|attempt| attempt.reason.clone()).filter(|r| !r.is_empty()),
             logs: last.map(|attempt| logs(&attempt.logs)).unwrap_or_default(),
             logs_dropped: last.map_or(0, |attempt| attempt.logs.dropped),
             history: None,
         }
+    }
+
+    /// With its whole story.
+    pub(super) fn whole(self, delivery: &Delivery) -> Self {
+        Self { history: Some(delivery.history.iter().map(AttemptView::new).collect()), ..self }
     }
 }
 
@@ -153,11 +167,11 @@ pub(super) async fn of_event(
         page: PageRequest { limit: MAX_OF_EVENT, from: None },
     };
     let page = app.deps.store.deliveries(query).await?;
-    let table = app.deps.routes.current();
+    let runnable = app.runnable().await?;
     let summary = |delivery: Delivery| DeliverySummary {
         object: "delivery",
         id: delivery.id.to_string(),
-        status: shown(delivery.status, &delivery.id.plugin, table.runnable()),
+        status: shown(delivery.status, &delivery.id.plugin, &runnable),
         plugin: delivery.id.plugin,
         attempts: delivery.attempts,
         outcome: delivery.history.last().map(|attempt| attempt.outcome),
@@ -171,8 +185,12 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Answer {
     let event = params.text("event")?;
     let plugin: Option<PluginName> = params.parsed("plugin")?;
     let status = params.status()?;
+    let group: Option<DeadGroupId> = params.parsed("group")?;
     let page = params.page()?;
     params.finish()?;
+    if group.is_some() && status.is_some_and(|status| status != Status::Dead) {
+        return Err(invalid("group", "a group is of dead deliveries; leave status out"));
+    }
     const URL: &str = "/api/v1/deliveries";
     let event = match event {
         None => None,
@@ -182,8 +200,8 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Answer {
         },
     };
     let page = app.delivery_page(page).await?;
-    let table = app.deps.routes.current();
-    let runnable = table.runnable();
+    let runnable = app.runnable().await?;
+    let runnable = runnable.as_slice();
     let page = match (stored(status), status) {
         (Some(statuses), Some(status)) => {
             let can_run = plugin.as_ref().map(|plugin| runnable.contains(plugin));
@@ -194,10 +212,7 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Answer {
             walk::walk(&source, statuses, page).await?
         }
         _ => {
-            app.deps
-                .store
-                .deliveries(DeliveryQuery { event, plugin, status, group: None, page })
-                .await?
+            app.deps.store.deliveries(DeliveryQuery { event, plugin, status, group, page }).await?
         }
     };
     let data: Vec<_> = page.data.iter().map(|d| DeliveryView::new(d, runnable)).collect();
@@ -212,13 +227,22 @@ pub(super) async fn show(State(app): State<App>, Name(id): Name, params: Params)
     let none = || missing("delivery", &id, remedy);
     let key: DeliveryId = id.parse().map_err(|_| none())?;
     let delivery = app.deps.store.delivery(&key).await?.ok_or_else(none)?;
-    let history = delivery.history.iter().map(AttemptView::new).collect();
-    let view = DeliveryView::new(&delivery, app.deps.routes.current().runnable());
-    ok(&DeliveryView { history: Some(history), ..view })
+    ok(&DeliveryView::new(&delivery, &app.runnable().await?).whole(&delivery))
 }
 
 impl Shared {
-    async fn delivery_page(&self, page: PageParams) -> Result<PageRequest<DeliveryId>, Problem> {
+    /// Plugins whose deliveries may run: those that are loaded and not paused.
+    pub(super) async fn runnable(&self) -> Result<Vec<PluginName>, StoreError> {
+        let paused = self.deps.store.pauses().await?;
+        let table = self.deps.routes.current();
+        let runs = |name: &&PluginName| !paused.iter().any(|(paused, _)| paused == *name);
+        Ok(table.runnable().iter().filter(runs).cloned().collect())
+    }
+
+    pub(super) async fn delivery_page(
+        &self,
+        page: PageParams,
+    ) -> Result<PageRequest<DeliveryId>, Problem> {
         let from = match page.from {
             None => None,
             Some(from) => {

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::body::{Taken, taken};
 use super::list::List;
 use super::params::{Name, Params, invalid};
 use super::reply::{json, missing, ok};
@@ -140,14 +139,11 @@ pub(super) async fn create(
     State(app): State<App>,
     headers: HeaderMap,
     params: Params,
-    body: Result<Bytes, BytesRejection>,
+    body: Taken,
 ) -> Answer {
     params.finish()?;
-    let body = body.map_err(|error| {
-        let message = format!("the body was not taken: {error}");
-        Problem::new(error.status(), "body_unreadable", message)
-    })?;
-    let made = app.idempotency.once(&headers, &body, async || {
+    let body = taken(body)?;
+    let made = app.idempotency.once(&headers, "/endpoints", &body, async || {
         let endpoint = app.deps.endpoints.create(read(&body)?).await?;
         json(StatusCode::CREATED, &app.endpoint_view(&endpoint))
     });

@@ -1,5 +1,6 @@
 //! `/events`: what came in.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -14,7 +15,8 @@ use super::reply::{missing, ok};
 use super::walk::{self, Source, stored};
 use super::{Answer, App, Shared};
 use crate::domain::delivery::Status;
-use crate::domain::event::{EventKey, ObjectRef, StoredEvent};
+use crate::domain::event::{EventKey, Made, ObjectRef, StoredEvent};
+use crate::domain::notice;
 use crate::http::problem::Problem;
 use crate::store::{Cursor, EventQuery, Page, PageRequest, StoreError};
 
@@ -32,6 +34,8 @@ struct EventView<'a> {
     received_at: u64,
     received_at_ms: u64,
     source: &'static str,
+    /// Of one that was made here.
+    made: Option<MadeView<'a>>,
     api_version: Option<&'a str>,
     request: Option<&'a str>,
     /// The provider's object it is about.
@@ -41,6 +45,27 @@ struct EventView<'a> {
     /// Fingerprint of the secret that proved it.
     secret: &'a str,
     deliveries: Vec<DeliverySummary>,
+}
+
+/// How an event came about that was made here.
+#[derive(Debug, Serialize)]
+pub(super) struct MadeView<'a> {
+    /// The effect that made it.
+    effect: Option<String>,
+    /// How many events led to one another before it.
+    depth: u8,
+    attributes: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> MadeView<'a> {
+    pub(super) fn new(made: &'a Made) -> Self {
+        let attributes = made.attributes.iter();
+        Self {
+            effect: made.effect.as_ref().map(ToString::to_string),
+            depth: made.depth,
+            attributes: attributes.map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        }
+    }
 }
 
 impl Shared {
@@ -58,6 +83,7 @@ impl Shared {
             received_at: stored.received_at.as_secs(),
             received_at_ms: stored.received_at.as_millis(),
             source: stored.source.name(),
+            made: stored.source.made().map(MadeView::new),
             api_version: event.api_version.as_deref(),
             request: event.request_id.as_deref(),
             related_object: event.object.as_ref(),
@@ -67,20 +93,25 @@ impl Shared {
         })
     }
 
-    /// The event that `text` names: the provider's id alone, or `provider:id`.
+    /// The event that `text` names: its id alone, `provider:id`, or `provider.id` as in the ids of
+    /// deliveries. The provider of an event that was made here is a plugin or signalbox itself.
     pub(super) async fn find_event(
         &self,
         text: &str,
     ) -> Result<Option<Arc<StoredEvent>>, StoreError> {
-        let (only, id) = match text.split_once(':') {
-            Some((provider, id)) => (Some(provider), id),
-            None => (None, text),
+        let key = |provider: &str, id: &str| EventKey {
+            provider: provider.to_owned(),
+            id: id.to_owned(),
         };
-        for provider in self.deps.providers.names() {
-            if only.is_some_and(|only| only != provider) {
-                continue;
-            }
-            let key = EventKey { provider: provider.to_owned(), id: id.to_owned() };
+        if let Some((provider, id)) = text.split_once(':') {
+            return self.deps.store.event(&key(provider, id)).await;
+        }
+        let table = self.deps.routes.current();
+        let own = self.deps.providers.names().chain([notice::PROVIDER]);
+        let mut keys: Vec<_> = own.map(|provider| key(provider, text)).collect();
+        keys.extend(table.plugins().map(|plugin| key(plugin.manifest().name.as_str(), text)));
+        keys.extend(text.split_once('.').map(|(provider, id)| key(provider, id)));
+        for key in keys {
             if let Some(event) = self.deps.store.event(&key).await? {
                 return Ok(Some(event));
             }
@@ -88,7 +119,7 @@ impl Shared {
         Ok(None)
     }
 
-    async fn event(&self, id: &str) -> Result<Arc<StoredEvent>, Problem> {
+    pub(super) async fn event(&self, id: &str) -> Result<Arc<StoredEvent>, Problem> {
         let remedy = "it may have been let go by retention; GET /api/v1/events lists those kept";
         self.find_event(id).await?.ok_or_else(|| missing("event", id, remedy))
     }

@@ -5,9 +5,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse as _;
 
 use super::{Answer, App};
+use crate::http::metrics::Waits;
 
 const INDEX: &str = "signalbox admin\n\n\
-    API      /api/v1/events, /deliveries, /plugins, /endpoints (Authorization: Bearer TOKEN)\n\
+    API      /api/v1/events, /deliveries, /dead, /effects, /replays, /operations, /plugins,\n\
+    \x20        /endpoints (Authorization: Bearer TOKEN)\n\
     health   /livez, /readyz\n\
     figures  /metrics\n";
 
@@ -35,7 +37,19 @@ pub(super) async fn metrics(State(app): State<App>) -> Answer {
     if let Err(error) = &stats {
         tracing::warn!(%error, "the store gave no figures");
     }
-    let text = app.deps.metrics.text(stats.as_ref().ok(), app.deps.clock.now());
+    let now = app.deps.clock.now();
+    let waits = match (app.deps.store.backlog(now).await, app.deps.store.pauses().await) {
+        (Ok(backlog), Ok(pauses)) => {
+            let loaded =
+                app.deps.routes.current().plugins().map(|p| p.manifest().name.clone()).collect();
+            Some(Waits { backlog, pauses, loaded })
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::warn!(%error, "the store gave no figures of plugins");
+            None
+        }
+    };
+    let text = app.deps.metrics.text(stats.as_ref().ok(), waits.as_ref(), now);
     let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(media))];
     Ok((StatusCode::OK, headers, text).into_response())

@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: a `POST` that is sent twice is done once.
 //!
 //! In memory, as Stripe's rules have it in spirit: the first answer is given again for [`KEPT`], to
-//! the same body alone. What a restart forgets is the key, never what was made. At most [`MAX_KEYS`] are
+//! the same request alone. What a restart forgets is the key, never what was made. At most [`MAX_KEYS`] are
 //! remembered, the oldest goes first.
 
 use std::collections::VecDeque;
@@ -35,7 +35,7 @@ pub(super) struct Idempotency {
 #[derive(Debug)]
 struct Seen {
     key: Vec<u8>,
-    /// Of the body.
+    /// Of what was asked, and of whom.
     digest: [u8; 32],
     at: Instant,
     status: StatusCode,
@@ -48,6 +48,7 @@ impl Idempotency {
     pub(super) async fn once(
         &self,
         headers: &HeaderMap,
+        path: &str,
         body: &[u8],
         work: impl AsyncFnOnce() -> Answer,
     ) -> Answer {
@@ -57,7 +58,11 @@ impl Idempotency {
             let message = format!("a key has 1 to {MAX_KEY} characters");
             return Err(invalid("Idempotency-Key", message));
         }
-        let digest: [u8; 32] = Sha256::digest(body).into();
+        let mut hash = Sha256::new();
+        hash.update(path);
+        hash.update([0]);
+        hash.update(body);
+        let digest: [u8; 32] = hash.finalize().into();
         let mut seen = self.seen.lock().await;
         while seen.front().is_some_and(|oldest| oldest.at.elapsed() >= KEPT) {
             seen.pop_front();
@@ -66,7 +71,7 @@ impl Idempotency {
             if earlier.digest == digest {
                 return Ok(whole(earlier.status, earlier.answer.clone()));
             }
-            let message = "this Idempotency-Key was used with another body; take a new key";
+            let message = "this Idempotency-Key was used for something else; take a new key";
             let problem = Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_reused", message);
             return Err(problem.param("Idempotency-Key"));
         }

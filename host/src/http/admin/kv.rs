@@ -3,10 +3,9 @@
 //! Of a plugin that is not loaded as well: its state is still there.
 
 use axum::extract::State;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use super::body::readable;
 use super::list::List;
 use super::params::{Name, Params, invalid};
 use super::reply::{missing, ok};
@@ -48,10 +47,7 @@ pub(super) async fn list(State(app): State<App>, Name(name): Name, mut params: P
         // Keys may go between the two reads; what is gone is not shown.
         let Some(entry) = app.deps.store.kv_get(&plugin, &key).await? else { continue };
         let size = entry.value.len();
-        let (value, encoding) = match String::from_utf8(entry.value) {
-            Ok(text) => (text, "utf8"),
-            Err(error) => (STANDARD.encode(error.as_bytes()), "base64"),
-        };
+        let (value, encoding) = readable(entry.value);
         let id = key.clone();
         data.push(KvView { object: "kv", id, key, value, encoding, size, version: entry.version });
     }

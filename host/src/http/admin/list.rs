@@ -9,9 +9,9 @@ use crate::http::problem::Problem;
 #[derive(Debug, Serialize)]
 pub(super) struct List<T> {
     object: &'static str,
-    url: String,
-    has_more: bool,
-    data: Vec<T>,
+    pub(super) url: String,
+    pub(super) has_more: bool,
+    pub(super) data: Vec<T>,
 }
 
 impl<T> List<T> {

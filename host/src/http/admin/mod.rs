@@ -12,20 +12,29 @@
 //! ending in `_ms` in milliseconds.
 
 mod auth;
+mod body;
+mod dead;
 mod deliveries;
+mod effects;
 mod endpoints;
 mod events;
+mod explain;
 mod health;
 mod idempotency;
 mod kv;
 mod list;
+mod operations;
 mod params;
+mod pauses;
 mod plugins;
+mod replays;
 mod reply;
+mod runs;
+mod shadow;
 mod walk;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::convert::Infallible;
 use std::io;
@@ -37,7 +46,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use hyper::body::Incoming;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::service::TowerToHyperService;
@@ -48,15 +57,20 @@ use super::guard::guarded;
 use super::listener::{ConnectionLimits, Listener};
 use super::metrics::Metrics;
 use super::problem::Problem;
+use crate::dispatch::pauses::PauseHandle;
 use crate::domain::clock::Clock;
 use crate::domain::endpoint::Secret;
 use crate::ingest::endpoints::Endpoints;
-use crate::plugin::routes::Routes;
+use crate::plugin::limits::MAX_COMPONENT;
+use crate::plugin::{Engine, Policy, Routes};
 use crate::provider::Providers;
+use crate::replay::{Replay, ReplayDeps};
 use crate::store::Store;
 use idempotency::Idempotency;
+use operations::Operations;
 
-/// Bytes of a request's body: an endpoint with all its secrets is a few KB.
+/// Bytes of a request's body: an endpoint with all its secrets is a few KB, a replay of a thousand
+/// events by their identifiers fifty.
 const MAX_BODY: usize = 64 << 10;
 
 /// How long one request may take: longer than any page takes to read.
@@ -73,6 +87,12 @@ pub struct AdminDeps {
     pub routes: Routes,
     /// Whose events there may be.
     pub providers: Providers,
+    /// Runs dry runs, and loads candidates for shadow runs.
+    pub engine: Engine,
+    /// What the operator says of plugins, for candidates.
+    pub policy: Policy,
+    /// Pauses and resumes plugins.
+    pub pauses: PauseHandle,
     /// For ages.
     pub clock: Arc<dyn Clock>,
     /// What is shown at `/metrics`.
@@ -108,6 +128,21 @@ struct Shared {
     deps: AdminDeps,
     config: AdminConfig,
     idempotency: Idempotency,
+    replay: Replay,
+    operations: Operations,
+}
+
+impl Shared {
+    fn new(deps: AdminDeps, config: AdminConfig) -> Self {
+        let replay = Replay::new(ReplayDeps {
+            store: Arc::clone(&deps.store),
+            routes: deps.routes.clone(),
+            engine: deps.engine.clone(),
+            clock: Arc::clone(&deps.clock),
+        });
+        let (idempotency, operations) = (Idempotency::default(), Operations::default());
+        Self { deps, config, idempotency, replay, operations }
+    }
 }
 
 type App = Arc<Shared>;
@@ -117,6 +152,7 @@ type App = Arc<Shared>;
 pub struct AdminServer {
     listener: Listener,
     router: Router,
+    app: App,
 }
 
 /// What others may know of the listener.
@@ -134,14 +170,15 @@ impl AdminServer {
     pub async fn new(deps: AdminDeps, config: AdminConfig) -> io::Result<(Self, AdminHandle)> {
         let listener = Listener::bind(config.listen, config.connections.clone()).await?;
         let local_addr = listener.local_addr()?;
-        let app = Arc::new(Shared { deps, config, idempotency: Idempotency::default() });
-        Ok((Self { listener, router: router(app) }, AdminHandle { local_addr }))
+        let app = Arc::new(Shared::new(deps, config));
+        let router = router(Arc::clone(&app));
+        Ok((Self { listener, router, app }, AdminHandle { local_addr }))
     }
 
     /// Serve until `shutdown`, then finish the requests under way within
     /// [`ConnectionLimits::drain`].
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { listener, router } = self;
+        let Self { listener, router, app } = self;
         let service = |_| {
             let router = TowerToHyperService::new(router.clone());
             service_fn(move |request: Request<Incoming>| {
@@ -157,6 +194,7 @@ impl AdminServer {
             })
         };
         listener.run(shutdown, service).await;
+        app.stop().await;
     }
 }
 
@@ -170,16 +208,37 @@ fn router(app: App) -> Router {
         .route("/events", get(events::list))
         .route("/events/{id}", get(events::show))
         .route("/events/{id}/raw", get(events::raw))
+        .route("/events/{id}/explain", get(explain::show))
+        .route("/events/{id}/replay", post(replays::of_event))
+        .route("/events/{id}/dry-run", post(replays::dry_run))
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{id}", get(deliveries::show))
         .route("/plugins", get(plugins::list))
         .route("/plugins/{name}", get(plugins::show))
         .route("/plugins/{name}/kv", get(kv::list))
+        .route("/plugins/{name}/pause", post(pauses::pause))
+        .route("/plugins/{name}/resume", post(pauses::resume))
+        .route("/effects", get(effects::list))
+        .route("/effects/{id}", get(effects::show))
+        .route("/effects/{id}/retry", post(effects::retry))
+        .route("/effects/{id}/cancel", post(effects::cancel))
+        .route("/dead", get(dead::list))
+        .route("/dead/groups", get(dead::groups))
+        .route("/replays", post(replays::create))
+        .route("/replays/count", post(replays::count))
+        .route("/operations", get(operations::list))
+        .route("/operations/{id}", get(operations::show))
+        .route("/operations/{id}/cancel", post(operations::cancel))
         .route("/endpoints", get(endpoints::list).post(endpoints::create))
         .route("/endpoints/{id}", get(endpoints::show).delete(endpoints::delete))
         .fallback(reply::no_such_path)
         .method_not_allowed_fallback(reply::wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        // A component is larger than any other body.
+        .route(
+            "/plugins/{name}/shadow",
+            post(shadow::create).layer(DefaultBodyLimit::max(MAX_COMPONENT)),
+        )
         .layer(from_fn_with_state(app.clone(), auth::token));
     Router::new()
         .nest("/api/v1", api)

@@ -87,6 +87,22 @@ pub(super) fn invalid(name: &str, message: impl Display) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "parameter_invalid", message).param(name)
 }
 
+/// A delivery's status by its name.
+pub(super) fn status(text: &str) -> Result<Status, Problem> {
+    Ok(match text {
+        "pending" => Status::Pending,
+        "running" => Status::Running,
+        "done" => Status::Done,
+        "retry" => Status::Retry,
+        "dead" => Status::Dead,
+        "parked" => Status::Parked,
+        _ => {
+            let names = "pending, running, done, retry, dead or parked";
+            return Err(invalid("status", format!("`{text}` is none of {names}")));
+        }
+    })
+}
+
 impl Params {
     /// Take the parameter `name` as it stands.
     pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
@@ -112,20 +128,7 @@ impl Params {
 
     /// Take the parameter `status`.
     pub(super) fn status(&mut self) -> Result<Option<Status>, Problem> {
-        let Some(text) = self.text("status")? else { return Ok(None) };
-        let status = match text.as_str() {
-            "pending" => Status::Pending,
-            "running" => Status::Running,
-            "done" => Status::Done,
-            "retry" => Status::Retry,
-            "dead" => Status::Dead,
-            "parked" => Status::Parked,
-            _ => {
-                let names = "pending, running, done, retry, dead or parked";
-                return Err(invalid("status", format!("`{text}` is none of {names}")));
-            }
-        };
-        Ok(Some(status))
+        self.text("status")?.map(|text| status(&text)).transpose()
     }
 
     /// Take the parameters of a page.

@@ -1,6 +1,8 @@
 //! The admin listener over real sockets.
 
 mod access;
+mod again;
+mod effects;
 mod endpoints;
 mod lists;
 mod things;
@@ -12,6 +14,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{AdminConfig, AdminDeps, AdminServer};
+use crate::dispatch::pauses::{PauseDeps, Pauses};
 use crate::domain::clock::{ManualClock, Timestamp};
 use crate::domain::endpoint::Secret;
 use crate::domain::event::Source;
@@ -20,24 +23,28 @@ use crate::http::Metrics;
 use crate::http::testing::{Client, Reply};
 use crate::ingest::endpoints::Endpoints;
 use crate::plugin::routes::{PluginReport, PluginStatus, Routes, RoutingTable};
+use crate::plugin::tests::{engine_of, load};
+use crate::plugin::{Engine, EngineConfig, Policy};
 use crate::provider::Providers;
 use crate::provider::stripe::StripeProvider;
 use crate::provider::testing::{NOW, endpoint};
 use crate::store::memory::{MemoryStore, event};
 use crate::store::{NewEvent, Store as _};
 
-const TOKEN: &str = "sbx_0123456789abcdef";
+pub(crate) const TOKEN: &str = "sbx_0123456789abcdef";
 
 /// A running admin listener over a store in memory.
-struct Host {
-    addr: SocketAddr,
-    store: Arc<MemoryStore>,
+pub(crate) struct Host {
+    pub(crate) addr: SocketAddr,
+    pub(crate) store: Arc<MemoryStore>,
     endpoints: Endpoints,
+    routes: Routes,
+    engine: Engine,
     _stop: DropGuard,
 }
 
 impl Host {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let store = Arc::new(MemoryStore::default());
         let providers = Providers::new(vec![Arc::new(StripeProvider::default())]);
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(NOW * 1_000 + 500)));
@@ -47,11 +54,17 @@ impl Host {
         let endpoints = endpoints.unwrap();
         let routes = Routes::default();
         routes.swap(RoutingTable::new([], vec![charge_counter(), refused()]));
+        let engine = engine_of(EngineConfig { pool: 0, ..EngineConfig::default() });
+        let deps = PauseDeps { store: store.clone(), routes: routes.clone(), clock: clock.clone() };
+        let (_, pauses) = Pauses::new(deps);
         let deps = AdminDeps {
             store: store.clone(),
             endpoints: endpoints.clone(),
-            routes,
+            routes: routes.clone(),
             providers,
+            engine: engine.clone(),
+            policy: Policy::default(),
+            pauses,
             clock,
             metrics: Metrics::new(),
         };
@@ -62,7 +75,43 @@ impl Host {
         let shutdown = CancellationToken::new();
         tokio::spawn(server.run(shutdown.clone()));
         let stop = shutdown.drop_guard();
-        Self { addr: handle.local_addr, store, endpoints, _stop: stop }
+        Self { addr: handle.local_addr, store, endpoints, routes, engine, _stop: stop }
+    }
+
+    /// Let these components receive events, and no others.
+    pub(crate) async fn load(&self, components: Vec<Vec<u8>>) {
+        let (mut plugins, mut reports) = (Vec::new(), Vec::new());
+        for bytes in components {
+            let plugin = Arc::new(load(&self.engine, bytes).await.unwrap());
+            let file = format!("plugins/{}.wasm", plugin.manifest().name).into();
+            reports.push(PluginReport::loaded(file, &plugin, None));
+            plugins.push(plugin);
+        }
+        self.routes.swap(RoutingTable::new(plugins, reports));
+    }
+
+    /// The answer to a POST.
+    async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.ask("POST", &format!("/api/v1{path}"), "", &body.to_string()).await
+    }
+
+    /// The JSON of an answer of this status to a POST.
+    async fn posted(&self, path: &str, body: Value, status: u16) -> Value {
+        let reply = self.post(path, &body).await;
+        assert_eq!(reply.status, status, "{path}: {}", String::from_utf8_lossy(&reply.body));
+        reply.json()
+    }
+
+    /// An operation at its end.
+    async fn ended(&self, operation: &Value) -> Value {
+        let path = format!("/operations/{}", operation["id"].as_str().unwrap());
+        loop {
+            let operation = self.json(&path).await;
+            if operation["status"] != "running" {
+                return operation;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// A request with the token.
@@ -104,7 +153,7 @@ impl Host {
     }
 
     /// Store an event with a delivery for each of `plugins`.
-    async fn accept(&self, id: &str, kind: &str, plugins: &[&str]) {
+    pub(crate) async fn accept(&self, id: &str, kind: &str, plugins: &[&str]) {
         let new = NewEvent {
             event: event(id, kind),
             endpoint: endpoint(1).id,

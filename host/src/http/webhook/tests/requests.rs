@@ -22,7 +22,7 @@ async fn a_genuine_event_is_stored_byte_by_byte_and_once() {
     assert_eq!(kept[0].event.body, BODY);
     assert_eq!(kept[0].event.proof[0].value, signature(BODY).into_bytes());
     assert_eq!(kept[0].event.content_type, "application/json; charset=utf-8");
-    let metrics = host.metrics.text(None, Timestamp::default());
+    let metrics = host.metrics.text(None, None, Timestamp::default());
     assert!(metrics.contains("signalbox_events_total{outcome=\"accepted\"} 1"));
     assert!(metrics.contains("signalbox_events_total{outcome=\"duplicate\"} 1"));
 }
@@ -119,7 +119,7 @@ async fn every_refusal_has_its_status_and_its_code() {
         assert_eq!(reply.header("content-type"), Some("application/json"));
     }
     assert_eq!(host.kept(), 0);
-    let metrics = host.metrics.text(None, Timestamp::default());
+    let metrics = host.metrics.text(None, None, Timestamp::default());
     assert!(metrics.contains("signalbox_webhook_refused_total{code=\"signature_missing\"} 1"));
 }
 
