@@ -129,7 +129,7 @@ fn the_examples_ask_for_what_their_pages_grant() {
     let out = tempfile::tempdir().unwrap();
     let project = repository().join("example-plugins");
     build(&options(&project, out.path()), &mut Heard::default()).unwrap();
-    let engine = Engine::new(&EngineConfig::default(), Arc::new(SystemClock)).unwrap();
+    let engine = Engine::new(&EngineConfig::default(), Arc::new(SystemClock::new())).unwrap();
     let store = SledStore::open(&SledConfig::new(out.path().join("store"))).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for (name, settings, kind, effects) in [
