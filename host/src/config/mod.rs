@@ -33,6 +33,7 @@ mod sections;
 mod settings;
 mod tree;
 mod value;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,6 @@ pub use problem::{ConfigError, Problem};
 pub(crate) use reader::nearest;
 pub use secret::{SecretRef, SecretRefError};
 pub use settings::{
-    Config, Dispatch, EndpointSettings, Log, LogFormat, PluginSettings, Plugins, Retention, Server,
-    ServerLimits, StoreSettings, StripeAccount, Validation,
+    Config, Dispatch, EndpointSettings, Log, LogFormat, Outbox, PluginSettings, Plugins, Retention,
+    Server, ServerLimits, StoreSettings, StripeAccount, Validation,
 };

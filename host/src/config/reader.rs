@@ -193,12 +193,14 @@ impl<'r> Table<'r> {
         self.reader.read(key, &node, |_| Ok(()))
     }
 
-    /// A list of values; empty when absent. Bad entries are noted and left out.
+    /// A list of values, which may be empty or absent. Bad entries are noted and left out.
     pub(super) fn optional_list<T: Value>(&mut self, name: &'static str) -> Vec<T> {
-        if self.left.contains_key(name) {
-            return self.list(name);
+        match self.left.get(name).map(|node| &node.shape) {
+            Some(Shape::List(list)) if list.is_empty() => {}
+            Some(_) => return self.list(name),
+            None => {}
         }
-        self.asked.push(name);
+        self.take(name);
         Vec::new()
     }
 
@@ -258,6 +260,11 @@ impl<'r> Table<'r> {
     /// Everything that is left: a table whose keys are the author's own.
     pub(super) fn rest(&mut self) -> BTreeMap<String, Node> {
         std::mem::take(&mut self.left)
+    }
+
+    /// A value out of this one's `rest`.
+    pub(super) fn read<T: Value>(&self, name: &str, node: &Node) -> Option<T> {
+        self.reader.read(self.key(name), node, |_| Ok(()))
     }
 
     /// A table of the author's own names out of this one's `rest`.

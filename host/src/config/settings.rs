@@ -7,8 +7,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::domain::backoff::Backoff;
 use crate::domain::clock::Timestamp;
+use crate::domain::delivery::Order;
 use crate::domain::endpoint::{self, Endpoint, EndpointId, Secret};
 use crate::domain::grant::Grant;
 use crate::domain::plugin::{DeliveryPolicy, Limits, PluginName};
@@ -34,6 +37,10 @@ pub struct Config {
     pub stripe_accounts: Vec<StripeAccount>,
     /// How deliveries are attempted.
     pub dispatch: Dispatch,
+    /// How effects are performed.
+    pub outbox: Outbox,
+    /// `[secret]`: what `{{secret:NAME}}` in a request of a plugin stands for, by name.
+    pub secrets: BTreeMap<String, Secret>,
     /// What the host says on its standard error stream.
     pub log: Log,
     /// Each value as text, with its origin; secrets as fingerprints.
@@ -228,7 +235,9 @@ pub struct PluginSettings {
     pub settings: BTreeMap<String, String>,
     /// What one delivery may use: `[plugin.NAME.limits]` over `[plugins.limits]`.
     pub limits: Limits,
-    /// How its deliveries are run: `ordering`, `head_of_line`, `concurrency`, `pause_after` and
+    /// `ordering` and `head_of_line`, where `ordering` is set: it wins over the plugin's own wish.
+    pub order: Option<Order>,
+    /// How its deliveries are run: `head_of_line`, `concurrency`, `pause_after` and
     /// `[plugin.NAME.retry]` over `[dispatch]`.
     pub delivery: DeliveryPolicy,
 }
@@ -261,6 +270,39 @@ pub struct Dispatch {
 impl Default for Dispatch {
     fn default() -> Self {
         Self { concurrency: 64, backoff: Backoff::default() }
+    }
+}
+
+/// `[outbox]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outbox {
+    /// Requests under way at once. Default 64: each is a connection and a little memory.
+    pub concurrency: usize,
+    /// Those of one plugin among them. Default 16: a slow receiver holds up no other plugin.
+    pub per_plugin: usize,
+    /// Time of one request, from the look-up of the name to the last byte. Default 30 s.
+    pub timeout: Duration,
+    /// Bytes of an answer that are read. Default 64 KiB: an answer is kept as an event's body.
+    pub response: u64,
+    /// Networks that are no public ones and may be reached all the same. Default none.
+    pub allow_networks: Vec<IpNet>,
+    /// A file of certificates (PEM) that are trusted beside the usual ones.
+    pub ca_file: Option<PathBuf>,
+    /// `attempts`, `first_wait`, `longest_wait` and `give_up_after`.
+    pub backoff: Backoff,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self {
+            concurrency: 64,
+            per_plugin: 16,
+            timeout: Duration::from_secs(30),
+            response: 64 << 10,
+            allow_networks: Vec::new(),
+            ca_file: None,
+            backoff: Backoff::default(),
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+mod delivery;
+
 use super::*;
 use crate::domain::clock::Timestamp;
 

@@ -220,6 +220,21 @@ impl Value for Bound<Size> {
     }
 }
 
+impl Value for Bound<u64> {
+    const EXPECTED: &'static str = "a whole number, or `unlimited`";
+
+    fn read(node: &Node, scope: &Scope<'_>) -> Result<Self, Fault> {
+        match node.text().as_deref() {
+            Some("unlimited") => Ok(Self(None)),
+            _ => u64::read(node, scope).map(|number| Self(Some(number))),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        self.0.map_or(Some("unlimited".to_owned()), |number| number.show())
+    }
+}
+
 /// A secret and the reference that led to it.
 pub(super) struct Referred {
     reference: SecretRef,

@@ -40,10 +40,14 @@ pub struct Spec {
 /// Return `ok`.
 pub const OK: &str = "(i32.store8 (i32.const 64) (i32.const 0)) (i32.const 64)";
 
-/// A plugin of version 1.0.0 that subscribes to these Stripe event types and does nothing.
+/// A plugin of version 1.0.0 that subscribes to these event types and does nothing. They are
+/// Stripe's, unless a provider stands before them: `ledger:reminder.due`.
 #[must_use]
 pub fn spec(name: &str, kinds: &[&str]) -> Spec {
-    let subscription = |kind: &&str| ("stripe".to_owned(), (*kind).to_owned(), None);
+    let subscription = |kind: &&str| {
+        let (provider, kind) = kind.split_once(':').unwrap_or(("stripe", kind));
+        (provider.to_owned(), kind.to_owned(), None)
+    };
     Spec {
         name: name.to_owned(),
         version: "1.0.0".to_owned(),

@@ -4,9 +4,11 @@
 //! write a plugin.
 
 mod build;
+mod outbox;
 mod wasi;
 
 pub use build::{OK, Spec, build, spec, text, wat};
+pub use outbox::{Ask, asking, asks, cancels, counts_and_posts, emits, posts, posts_for_reply};
 pub use wasi::{dice, exiting, printer, sleeper, trap_at_start, wants_sockets};
 
 /// What `handle` may write its answer to.
@@ -32,7 +34,12 @@ pub fn noop(name: &str, kinds: &[&str]) -> Vec<u8> {
 /// Adds one to the number under the key `count`: eight bytes, the lowest first.
 #[must_use]
 pub fn counter(name: &str, kinds: &[&str]) -> Vec<u8> {
-    let handle = format!(
+    build(&Spec { handle: counting(), texts: vec!["count".to_owned()], ..spec(name, kinds) })
+}
+
+/// What `counter` does; the first text is its key.
+fn counting() -> String {
+    format!(
         "(call $kv_get (global.get $text0) (global.get $size0) (i32.const {RETURN}))
          (if (i32.load8_u (i32.const {RETURN})) (then unreachable))
          (if (i32.load8_u (i32.const {option}))
@@ -44,8 +51,7 @@ pub fn counter(name: &str, kinds: &[&str]) -> Vec<u8> {
          {OK}",
         option = RETURN + 4,
         list = RETURN + 8,
-    );
-    build(&Spec { handle, texts: vec!["count".to_owned()], ..spec(name, kinds) })
+    )
 }
 
 /// Puts the delivery's identifier under the event's identifier.

@@ -1,18 +1,18 @@
 //! Each section's keys, their types, bounds and defaults.
 
-use std::collections::BTreeMap;
+mod outbox;
+mod plugin;
+
 use std::time::Duration;
 
 use crate::domain::backoff::Backoff;
 use crate::domain::endpoint::{Endpoint, EndpointId, Secret};
-use crate::domain::grant::Grant;
-use crate::domain::plugin::{DeliveryPolicy, Limits, PluginName};
 
 use super::problem::Problem;
 use super::reader::Table;
 use super::settings::{
-    Config, Dispatch, EndpointSettings, Log, PluginSettings, Plugins, Retention, Server,
-    ServerLimits, StoreSettings, StripeAccount, Validation,
+    Config, Dispatch, EndpointSettings, Log, Plugins, Retention, Server, ServerLimits,
+    StoreSettings, StripeAccount, Validation,
 };
 use super::value::{Bound, Referred, Signing, Size, Value as _, WebUrl};
 
@@ -26,14 +26,19 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 pub(super) fn config(mut root: Table<'_>) -> Config {
     let (server, store) = (server(root.table("server")), store(root.table("store")));
     let plugins = plugins(root.table("plugins"));
+    let dispatch = dispatch(root.table("dispatch"));
+    let secrets = outbox::secrets(root.table("secret"));
+    let base = plugin::Base { limits: &plugins.limits, dispatch: &dispatch, secrets: &secrets };
     let config = Config {
         server,
         store,
         endpoints: endpoints(root.tables("endpoint")),
-        plugin: plugin(root.table("plugin"), &plugins.limits),
+        plugin: plugin::plugin(root.table("plugin"), &base),
         plugins,
         stripe_accounts: stripe(root.table("stripe")),
-        dispatch: dispatch(root.table("dispatch")),
+        dispatch,
+        outbox: outbox::outbox(root.table("outbox")),
+        secrets,
         log: log(root.table("log")),
         ..Config::default()
     };
@@ -140,7 +145,7 @@ fn plugins(mut table: Table<'_>) -> Plugins {
     let dir = table.reader().scope.base.join(default.dir);
     let settings = Plugins {
         dir: table.value("dir", dir),
-        limits: limits(table.table("limits"), &default.limits),
+        limits: plugin::limits(table.table("limits"), &default.limits),
     };
     table.finish();
     settings
@@ -183,92 +188,6 @@ fn endpoints(tables: Vec<Table<'_>>) -> Vec<EndpointSettings> {
     endpoints
 }
 
-fn plugin(mut table: Table<'_>, base: &Limits) -> BTreeMap<PluginName, PluginSettings> {
-    let mut plugins = BTreeMap::new();
-    for (name, node) in table.rest() {
-        match name.parse::<PluginName>() {
-            Ok(parsed) => {
-                let mut inner = table.inner(&name, node);
-                let settings = PluginSettings {
-                    grants: grants(inner.tables("grants")),
-                    settings: settings(inner.table("settings")),
-                    limits: limits(inner.table("limits"), base),
-                    delivery: DeliveryPolicy::default(),
-                };
-                inner.finish();
-                plugins.insert(parsed, settings);
-            }
-            Err(error) => {
-                let origin = node.origin.clone();
-                let (key, cause) = (table.key(&name), error.to_string());
-                table.reader().report(Problem::Conflict { key, cause, origin });
-            }
-        }
-    }
-    plugins
-}
-
-fn grants(tables: Vec<Table<'_>>) -> Vec<Grant> {
-    let mut grants = Vec::new();
-    for mut table in tables {
-        let capability: Option<String> = table.required("capability");
-        let scope: Option<String> = table.required("scope");
-        let secrets = table.optional_list("secrets");
-        if let (Some(capability), Some(scope)) = (capability, scope) {
-            match Grant::parse(&capability, &scope, secrets) {
-                Ok(grant) => grants.push(grant),
-                Err(error) => table.reader().report(Problem::Conflict {
-                    key: table.key("scope"),
-                    cause: error.to_string(),
-                    origin: table.origin_of("scope"),
-                }),
-            }
-        }
-        table.finish();
-    }
-    grants
-}
-
-fn settings(mut table: Table<'_>) -> BTreeMap<String, String> {
-    let mut settings = BTreeMap::new();
-    for (name, node) in table.rest() {
-        match node.text() {
-            Some(text) => {
-                let shown = if sounds_secret(&name) { "(hidden)".to_owned() } else { text.clone() };
-                table.note(&name, shown, node.origin);
-                settings.insert(name, text);
-            }
-            None => table.refuse(&name, &node, "text, a number or a boolean"),
-        }
-    }
-    settings
-}
-
-/// Settings are no place for secrets; should one be there all the same, it is not shown.
-fn sounds_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["secret", "token", "password", "key"].iter().any(|word| name.contains(word))
-}
-
-/// The limits that a table sets; `default` where it is silent.
-fn limits(mut table: Table<'_>, default: &Limits) -> Limits {
-    let tick = Duration::from_millis(10);
-    let limits = Limits {
-        cpu: table.within("cpu", default.cpu, tick..=HOUR),
-        wall: table.within("wall", default.wall, tick..=HOUR),
-        memory: size(&mut table, "memory", default.memory, 64 << 10, 4 << 30),
-        kv_operations: number(&mut table, "kv_operations", default.kv_operations),
-        kv_value: size(&mut table, "kv_value", default.kv_value, 0, 1 << 20),
-        kv_writes: size(&mut table, "kv_writes", default.kv_writes, 0, 2 << 20),
-        kv_quota: size(&mut table, "kv_quota", default.kv_quota, 0, 1 << 40),
-        log_records: number(&mut table, "log_records", default.log_records),
-        log_bytes: size(&mut table, "log_bytes", default.log_bytes, 0, 1 << 20),
-        hostcall_bytes: size(&mut table, "hostcall_bytes", default.hostcall_bytes, 1, 4 << 30),
-    };
-    table.finish();
-    limits
-}
-
 fn stripe(mut table: Table<'_>) -> Vec<StripeAccount> {
     let mut accounts: Vec<StripeAccount> = Vec::new();
     for mut account in table.tables("account") {
@@ -305,26 +224,33 @@ fn is_local(url: &str) -> bool {
 
 fn dispatch(mut table: Table<'_>) -> Dispatch {
     let default = Dispatch::default();
-    let first = table.within("first_wait", default.backoff.first, SECOND / 10..=DAY);
-    let longest = table.within("longest_wait", default.backoff.longest, SECOND / 10..=DAY * 7);
     let settings = Dispatch {
         concurrency: count(&mut table, "concurrency", default.concurrency, 1, 10_000),
-        backoff: Backoff {
-            first,
-            longest,
-            attempts: number_within(&mut table, "attempts", default.backoff.attempts, 1, 1_000),
-            age: table.within("give_up_after", default.backoff.age, SECOND..=DAY * 365),
-        },
+        backoff: backoff(&mut table, &default.backoff),
     };
-    if first > longest {
-        table.reader().report(Problem::Conflict {
-            key: table.key("longest_wait"),
-            cause: "it is shorter than `dispatch.first_wait`".to_owned(),
-            origin: table.origin_of("longest_wait"),
-        });
-    }
     table.finish();
     settings
+}
+
+/// The keys of a schedule, wherever they stand.
+fn backoff(table: &mut Table<'_>, default: &Backoff) -> Backoff {
+    let first = table.within("first_wait", default.first, SECOND / 10..=DAY);
+    let longest = table.within("longest_wait", default.longest, SECOND / 10..=DAY * 7);
+    let backoff = Backoff {
+        first,
+        longest,
+        attempts: number_within(table, "attempts", default.attempts, 1, 1_000),
+        age: table.within("give_up_after", default.age, SECOND..=DAY * 365),
+    };
+    if first > longest {
+        let shown = longest.show().unwrap_or_default();
+        table.reader().report(Problem::Conflict {
+            key: table.key("first_wait"),
+            cause: format!("it is longer than `{}` ({shown})", table.key("longest_wait")),
+            origin: table.origin_of("first_wait"),
+        });
+    }
+    backoff
 }
 
 fn log(mut table: Table<'_>) -> Log {

@@ -1,0 +1,80 @@
+//! Typed values of plugins' deliveries and of the outbox: order, head of line, networks.
+//!
+//! Those that other sections have too are in `value`.
+
+use ipnet::IpNet;
+
+use super::tree::{Node, Shape};
+use super::value::{Fault, Scope, Value};
+
+fn text(node: &Node) -> Result<&str, Fault> {
+    match &node.shape {
+        Shape::Text(text) => Ok(text.trim()),
+        _ => Err(Fault::Form),
+    }
+}
+
+/// `ordering`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ordering {
+    Object,
+    None,
+}
+
+impl Value for Ordering {
+    const EXPECTED: &'static str =
+        "`object` (deliveries about one object one after another) or `none`";
+
+    fn read(node: &Node, _: &Scope<'_>) -> Result<Self, Fault> {
+        match text(node)? {
+            "object" => Ok(Self::Object),
+            "none" => Ok(Self::None),
+            _ => Err(Fault::Form),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(match self {
+            Self::Object => "object".to_owned(),
+            Self::None => "none".to_owned(),
+        })
+    }
+}
+
+/// `head_of_line`: after how many failures a delivery is overtaken; `None`: never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct HeadOfLine(pub(super) Option<u32>);
+
+impl Value for HeadOfLine {
+    const EXPECTED: &'static str = "`block`, or `skip-after N` with a whole number from 1";
+
+    fn read(node: &Node, _: &Scope<'_>) -> Result<Self, Fault> {
+        let text = text(node)?;
+        if text == "block" {
+            return Ok(Self(None));
+        }
+        let number = text.strip_prefix("skip-after").and_then(|rest| rest.trim().parse().ok());
+        let number = number.filter(|number| *number > 0).ok_or(Fault::Form)?;
+        Ok(Self(Some(number)))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.map_or_else(|| "block".to_owned(), |number| format!("skip-after {number}")))
+    }
+}
+
+impl Value for IpNet {
+    const EXPECTED: &'static str = "a network such as `10.1.0.0/16` or `fd00::/8`";
+
+    fn read(node: &Node, _: &Scope<'_>) -> Result<Self, Fault> {
+        let text = text(node)?;
+        let network = text.parse::<Self>().ok();
+        // One address is a network of its own.
+        let alone = || text.parse::<std::net::IpAddr>().ok().map(Self::from);
+        network.or_else(alone).ok_or(Fault::Form)
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
