@@ -7,6 +7,7 @@ pub(crate) mod deliveries;
 pub(crate) mod kv;
 pub(crate) mod lists;
 pub(crate) mod model;
+pub(crate) mod order;
 pub(crate) mod retention;
 
 use std::sync::Arc;
@@ -61,6 +62,8 @@ macro_rules! contract_tests {
                 usage_follows_writes, pages_go_on, large_values_shrink_and_grow;
             lists: events_page_both_ways, events_by_type, events_by_status,
                 deliveries_by_everything, an_unknown_cursor_is_told;
+            order: one_object_one_after_another, nothing_overtakes_one_that_fails,
+                one_that_failed_often_is_overtaken, an_order_may_change;
             retention: old_events_go_and_stay_known, unfinished_events_stay, by_bytes;
         }
     };

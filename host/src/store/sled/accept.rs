@@ -9,15 +9,16 @@ use crate::domain::event::{EventSeq, StoredEvent};
 use crate::store::{Admission, NewEvent};
 
 use super::error::RowError;
-use super::layout;
+use super::line::Entry;
 use super::names::Names;
-use super::queue::{DeliveryKey, Entry};
+use super::queue::DeliveryKey;
 use super::record::Codec;
 use super::rows::{
     self, Block, Bytes, Counters, Dedupe, Pending, PendingEvent, RESERVED, Start, WHOLE,
 };
 use super::table::MAX_ROW;
 use super::write_set::View;
+use super::{lane, layout};
 
 /// Most events in a block, so that the pending row of a block stays small and a claim that needs
 /// one event of a block unpacks few others.
@@ -64,7 +65,7 @@ impl Prepared {
 
     /// Bytes it adds to a commit, about.
     pub(super) fn size(&self) -> usize {
-        self.record.len() + self.dedupe.len() + 32 + 8 * self.new.plugins.len()
+        self.record.len() + self.dedupe.len() + 48 + 8 * self.new.plugins.len()
     }
 }
 
@@ -122,7 +123,9 @@ impl Blocks {
                 received_at: new.received_at.as_millis(),
                 plugins: plugins.iter().map(|id| id.0).collect(),
             });
-            let entry = Entry::new(EventSeq(self.first), new.received_at);
+            let lane = lane::of(&new.event);
+            self.pending.lanes.push(lane.unwrap_or(0));
+            let entry = Entry::new(EventSeq(self.first), new.received_at, lane);
             self.queued.extend(plugins.into_iter().map(|plugin| ((seq, plugin), entry.clone())));
             let NewEvent { event, endpoint, received_at, source, plugins: _ } = new;
             self.newest = self.newest.max(received_at.as_millis());
@@ -170,6 +173,7 @@ impl Blocks {
         self.bytes = 0;
         self.records.clear();
         self.pending.events.clear();
+        self.pending.lanes.clear();
         Ok(())
     }
 }

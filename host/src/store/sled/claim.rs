@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::delivery::DeliveryId;
+use crate::domain::clock::Timestamp;
+use crate::domain::delivery::{DeliveryId, Order};
 use crate::domain::event::{EventSeq, StoredEvent};
 use crate::domain::plugin::PluginName;
 use crate::store::{Claim, ClaimRequest, ClaimedDelivery, StoreError};
 
 use super::error::RowError;
 use super::layout::PluginId;
-use super::queue::{DeliveryKey, Entry, Taken};
+use super::line::Entry;
+use super::queue::{DeliveryKey, Taken};
 use super::shared::Shared;
 
 /// How long a delivery whose event cannot be read stays out of the way of the others.
@@ -21,6 +23,7 @@ const DAMAGED_WAIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 struct Untaken {
     shared: Arc<Shared>,
+    now: Timestamp,
     entries: Vec<(DeliveryKey, Entry)>,
 }
 
@@ -32,7 +35,7 @@ impl Drop for Untaken {
         let mut queue = self.shared.queue();
         for (key, entry) in self.entries.drain(..) {
             if let Some(lease) = entry.lease {
-                queue.put_back(key, lease, entry.due, None);
+                queue.put_back(key, lease, entry.due, None, self.now);
             }
         }
         drop(queue);
@@ -45,15 +48,15 @@ pub(super) async fn claim(shared: Arc<Shared>, request: ClaimRequest) -> Result<
     shared.work.begin_claim();
     let numbered = request.plugins.into_iter().filter_map(|demand| {
         let id = shared.names.find(&demand.plugin)?;
-        Some((id, (demand.plugin, demand.room)))
+        Some((id, (demand.plugin, demand.room, demand.order)))
     });
-    let plugins: HashMap<PluginId, (PluginName, usize)> = numbered.collect();
-    let room = plugins.iter().map(|(id, (_, room))| (*id, *room)).collect();
-    let Taken { entries, next_due } = shared.queue().take(room, request.limit, request.now);
+    let plugins: HashMap<PluginId, (PluginName, usize, Order)> = numbered.collect();
+    let demands = plugins.iter().map(|(id, (_, room, order))| (*id, *room, *order)).collect();
+    let Taken { entries, next_due } = shared.queue().take(demands, request.limit, request.now);
     if entries.is_empty() {
         return Ok(Claim { deliveries: Vec::new(), next_due });
     }
-    let mut untaken = Untaken { shared: Arc::clone(&shared), entries };
+    let mut untaken = Untaken { shared: Arc::clone(&shared), now: request.now, entries };
     let wanted = untaken.entries.iter().map(|((seq, _), _)| *seq);
     let mut events: BTreeMap<EventSeq, Arc<StoredEvent>> =
         wanted.filter_map(|seq| Some((seq, shared.cache.get(seq)?))).collect();
@@ -71,20 +74,21 @@ pub(super) async fn claim(shared: Arc<Shared>, request: ClaimRequest) -> Result<
     for (key, entry) in untaken.entries.drain(..) {
         let Some(lease) = entry.lease else { continue };
         let found = events.get(&key.0).zip(plugins.get(&key.1));
-        let Some((event, (plugin, _))) = found else {
+        let Some((event, (plugin, _, _))) = found else {
             tracing::error!(
                 event = key.0.0,
                 "an event that has deliveries cannot be read; trying again in a minute"
             );
-            queue.put_back(key, lease, Some(request.now.plus(DAMAGED_WAIT)), None);
+            let due = request.now.plus(DAMAGED_WAIT);
+            queue.put_back(key, lease, Some(due), None, request.now);
             continue;
         };
         deliveries.push(ClaimedDelivery {
             id: DeliveryId { event: event.event.key.clone(), plugin: plugin.clone() },
             event: Arc::clone(event),
             attempt: entry.attempts.saturating_add(1),
-            replay: false,
-            since: event.received_at,
+            replay: entry.replayed.is_some(),
+            since: entry.replayed.unwrap_or(event.received_at),
             lease,
         });
     }
@@ -115,7 +119,7 @@ fn load(shared: &Shared, missing: &BTreeMap<EventSeq, Vec<EventSeq>>) -> Loaded 
     let (mut found, mut damage) = (Vec::new(), None);
     for (block, wanted) in missing {
         // The block's other events that still wait come along: they are claimed next.
-        let waits = |seq| wanted.contains(&seq) || is_waiting(shared, seq);
+        let waits = |seq| wanted.contains(&seq) || shared.queue().waits_for(seq);
         let loaded = shared.unpack_block(*block, waits, |event| {
             shared.cache.put(Arc::clone(&event));
             found.push(event);
@@ -126,9 +130,4 @@ fn load(shared: &Shared, missing: &BTreeMap<EventSeq, Vec<EventSeq>>) -> Loaded 
         }
     }
     (found, damage)
-}
-
-fn is_waiting(shared: &Shared, seq: EventSeq) -> bool {
-    let (from, to) = ((seq, PluginId(0)), (seq, PluginId(u32::MAX)));
-    shared.queue().range(from..=to).next().is_some()
 }

@@ -276,9 +276,9 @@ impl Committer {
         let mut queue = shared.queue();
         for change in settling.changes {
             match change {
-                Change::Finish(key) => queue.finish(key),
-                Change::PutBack { key, lease, due, attempted } => {
-                    queue.put_back(key, lease, Some(due), attempted);
+                Change::Finish(key, now) => queue.finish(key, now),
+                Change::PutBack { key, lease, due, attempted, now } => {
+                    queue.put_back(key, lease, Some(due), attempted, now);
                 }
             }
         }

@@ -14,7 +14,8 @@ use crate::store::{Cursor, DeliveryQuery, EventQuery, Page, StoreError};
 use super::attempts;
 use super::error::RowError;
 use super::layout::{self, PluginId};
-use super::queue::{DeliveryKey, Entry};
+use super::line::Entry;
+use super::queue::DeliveryKey;
 use super::rows::{self, Stand};
 use super::shared::{Direction, Shared};
 
@@ -181,7 +182,7 @@ fn has_done(shared: &Shared, seq: EventSeq) -> Result<bool, RowError> {
     let (from, to) =
         (layout::delivery(seq, PluginId(0)), layout::delivery(seq, PluginId(u32::MAX)));
     for row in shared.table.range(Bound::Included(&from), Bound::Included(&to)) {
-        let row: rows::Delivery = rows::decode("a delivery", row?.value.bytes())?;
+        let row = rows::Delivery::decode(row?.value.bytes())?;
         if row.stand == Stand::Done {
             return Ok(true);
         }
@@ -265,21 +266,11 @@ fn keys(
     }
     if !matches!(status, Some(Status::Dead | Status::Done)) {
         let queue = shared.queue();
-        let wanted =
-            |(_, entry): &(DeliveryKey, &Entry)| status.is_none_or(|s| entry.status() == s);
-        let key = |(key, _)| key;
-        match at {
-            Way::Older(None) => {
-                found.extend(queue.range(..).rev().filter(wanted).take(CHUNK).map(key))
-            }
-            Way::Older(Some(from)) => {
-                found.extend(queue.range(..from).rev().filter(wanted).take(CHUNK).map(key));
-            }
-            Way::Newer(from) => {
-                let range = (Bound::Excluded(from), Bound::Unbounded);
-                found.extend(queue.range(range).filter(wanted).take(CHUNK).map(key));
-            }
-        }
+        let wanted = |entry: &Entry| status.is_none_or(|s| entry.status() == s);
+        found.extend(match at {
+            Way::Older(from) => queue.below(from, wanted, CHUNK),
+            Way::Newer(from) => queue.above(from, wanted, CHUNK),
+        });
     }
     found.sort_unstable();
     found.dedup();
@@ -356,9 +347,12 @@ pub(super) fn deliveries(
 /// One delivery by its numbers.
 pub(super) fn delivery(shared: &Shared, key: DeliveryKey) -> Result<Option<Delivery>, RowError> {
     // The queue first: a delivery that ends between the two looks has its row by then.
-    let waiting = shared.queue().get(key).map(|entry| (entry.status(), entry.due));
+    let (waiting, behind) = {
+        let queue = shared.queue();
+        (queue.get(key).map(|entry| (entry.status(), entry.due)), queue.behind(key))
+    };
     let row = match shared.table.get(&layout::delivery(key.0, key.1))? {
-        Some(value) => Some(rows::decode_owned::<rows::Delivery>("a delivery", value.bytes())?),
+        Some(value) => Some(rows::Delivery::decode(value.bytes())?),
         None => None,
     };
     let (status, next_attempt_at) = match (waiting, &row) {
@@ -372,15 +366,22 @@ pub(super) fn delivery(shared: &Shared, key: DeliveryKey) -> Result<Option<Deliv
         (None, None) => return Ok(None),
     };
     let Some(event) = shared.event(key.0)? else { return Ok(None) };
+    let plugin = shared.names.plugin_name(key.1)?;
+    let behind = match behind {
+        Some((seq, _)) => shared
+            .event(seq)?
+            .map(|event| DeliveryId { event: event.event.key.clone(), plugin: plugin.clone() }),
+        None => None,
+    };
     let (attempts, history) = row.map_or((0, Vec::new()), |row| (row.attempts, row.history));
     let history = history.into_iter().map(|row| attempts::show(&shared.names, row));
     Ok(Some(Delivery {
-        id: DeliveryId { event: event.event.key.clone(), plugin: shared.names.plugin_name(key.1)? },
+        id: DeliveryId { event: event.event.key.clone(), plugin },
         status,
         attempts,
         next_attempt_at,
         replayed_at: None,
-        behind: None,
+        behind,
         history: history.collect::<Result<_, _>>()?,
     }))
 }

@@ -16,6 +16,8 @@ mod table;
 mod write_set;
 
 mod cache;
+mod lane;
+mod line;
 mod names;
 mod queue;
 

@@ -10,8 +10,9 @@ use super::config::SledConfig;
 use super::directory::{Directory, State};
 use super::error::{OpenError, RowError};
 use super::layout::{self, PluginId};
+use super::line::Entry;
 use super::names::Names;
-use super::queue::{Entry, Queue};
+use super::queue::Queue;
 use super::rows::{self, Counters, Pending, Stand};
 use super::shared::Shared;
 use super::table::Table;
@@ -109,14 +110,15 @@ fn read_queue(table: &Table, counters: &Counters) -> Result<Queue, RowError> {
         let row = row?;
         let block = layout::parse_numbered(layout::PENDING, &row.key)
             .ok_or_else(|| RowError::damaged("a pending row", "its key is malformed"))?;
-        let pending: Pending = rows::decode("a pending row", row.value.bytes())?;
-        for event in pending.events {
+        let pending = Pending::decode(row.value.bytes())?;
+        let lanes = pending.lanes.into_iter().map(|lane| (lane != 0).then_some(lane));
+        for (event, lane) in pending.events.into_iter().zip(lanes.chain(std::iter::repeat(None))) {
             let seq = EventSeq(block.0.saturating_add(u64::from(event.index)));
             let received_at = Timestamp::from_millis(event.received_at);
             for plugin in event.plugins.into_iter().map(PluginId) {
-                let mut entry = Entry::new(block, received_at);
+                let mut entry = Entry::new(block, received_at, lane);
                 if let Some(row) = table.get(&layout::delivery(seq, plugin))? {
-                    let row: rows::Delivery = rows::decode("a delivery", row.bytes())?;
+                    let row = rows::Delivery::decode(row.bytes())?;
                     let Stand::Retry(due) = row.stand else { continue };
                     entry.attempts = row.attempts;
                     entry.retry = true;

@@ -99,6 +99,15 @@ pub(super) struct Block<'a> {
 pub(super) struct Pending {
     /// Events with deliveries, in order.
     pub(super) events: Vec<PendingEvent>,
+    /// What each of them is about, as a number (see `lane`); 0 for no object. Grown.
+    pub(super) lanes: Vec<u64>,
+}
+
+impl Pending {
+    /// Read one, as it was ever written.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+        decode_grown("a pending row", bytes, 1)
+    }
 }
 
 /// The deliveries of one event.
@@ -132,6 +141,13 @@ pub(super) struct Delivery {
     pub(super) attempts: u32,
     /// The last ones, oldest first.
     pub(super) history: Vec<Attempt>,
+}
+
+impl Delivery {
+    /// Read one, as it was ever written.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+        decode_grown("a delivery", bytes, 0)
+    }
 }
 
 /// One attempt.
@@ -237,7 +253,46 @@ pub(super) fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Res
     }
 }
 
-/// As [`decode`], for rows that borrow nothing.
-pub(super) fn decode_owned<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, RowError> {
-    decode(what, bytes)
+/// As [`decode`], for a shape that has grown by up to `fields` fields at its end since it was first
+/// written. A field that a row was written without reads as 0, empty, `None` or `false`: what a
+/// byte of zero stands for in any field.
+pub(super) fn decode_grown<T: DeserializeOwned>(
+    what: &str,
+    bytes: &[u8],
+    fields: usize,
+) -> Result<T, RowError> {
+    let whole = decode(what, bytes);
+    if whole.is_ok() || fields == 0 {
+        return whole;
+    }
+    let mut longer = bytes.to_vec();
+    for _ in 0..fields {
+        longer.push(0);
+        if let Ok((row, [])) = postcard::take_from_bytes(&longer) {
+            return Ok(row);
+        }
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The shapes as they were first written.
+    #[derive(Serialize)]
+    struct FirstPending {
+        events: Vec<PendingEvent>,
+    }
+
+    #[test]
+    fn rows_written_before_their_shapes_grew_are_readable() {
+        let event = PendingEvent { index: 3, received_at: 1 << 40, plugins: vec![0, 300] };
+        let old = postcard::to_allocvec(&FirstPending { events: vec![event.clone()] }).unwrap();
+        let expected = Pending { events: vec![event.clone()], lanes: vec![] };
+        assert_eq!(Pending::decode(&old).unwrap(), expected);
+        let new = Pending { lanes: vec![u64::MAX], ..expected };
+        assert_eq!(Pending::decode(&postcard::to_allocvec(&new).unwrap()).unwrap(), new);
+        assert!(Pending::decode(&old[..old.len() - 1]).is_err(), "half a row is no older row");
+    }
 }

@@ -14,8 +14,9 @@ use super::attempts;
 use super::error::RowError;
 use super::kv;
 use super::layout;
+use super::line::Entry;
 use super::names::Names;
-use super::queue::{DeliveryKey, Entry};
+use super::queue::DeliveryKey;
 use super::rows::{self, Counters, Stand};
 use super::shared::Shared;
 use super::write_set::View;
@@ -24,9 +25,15 @@ use super::write_set::View;
 #[derive(Debug)]
 pub(super) enum Change {
     /// The delivery ended.
-    Finish(DeliveryKey),
+    Finish(DeliveryKey, Timestamp),
     /// It waits again.
-    PutBack { key: DeliveryKey, lease: Lease, due: Timestamp, attempted: Option<u32> },
+    PutBack {
+        key: DeliveryKey,
+        lease: Lease,
+        due: Timestamp,
+        attempted: Option<u32>,
+        now: Timestamp,
+    },
 }
 
 /// The settlements of one commit.
@@ -60,11 +67,11 @@ impl Settling {
                 return Ok(Settled::Conflict);
             }
         }
-        let Settlement { lease, verdict, attempt, writes, .. } = settlement;
+        let Settlement { lease, verdict, attempt, writes, now, .. } = settlement;
         let stand = match verdict {
             Verdict::Release(due) => {
                 self.settled.insert(key);
-                self.changes.push(Change::PutBack { key, lease, due, attempted: None });
+                self.changes.push(Change::PutBack { key, lease, due, attempted: None, now });
                 return Ok(Settled::Committed);
             }
             Verdict::Done => Stand::Done,
@@ -74,7 +81,7 @@ impl Settling {
         // Reads first: an unreadable row must not leave half a transition in the write set.
         let row_key = layout::delivery(key.0, key.1);
         let history = match view.get(&row_key)? {
-            Some(old) => rows::decode_owned::<rows::Delivery>("a delivery", old.bytes())?.history,
+            Some(old) => rows::Delivery::decode(old.bytes())?.history,
             None => Vec::new(),
         };
         if stand == Stand::Done {
@@ -92,7 +99,7 @@ impl Settling {
             Stand::Retry(due) => {
                 let due = Timestamp::from_millis(due);
                 let attempted = Some(attempts);
-                self.changes.push(Change::PutBack { key, lease, due, attempted });
+                self.changes.push(Change::PutBack { key, lease, due, attempted, now });
             }
             Stand::Done | Stand::Dead => {
                 if stand == Stand::Dead {
@@ -103,7 +110,7 @@ impl Settling {
                 if *finished == shared.queue().left(block) {
                     view.set.delete(layout::pending(block));
                 }
-                self.changes.push(Change::Finish(key));
+                self.changes.push(Change::Finish(key, now));
             }
         }
         Ok(Settled::Committed)
