@@ -42,7 +42,9 @@ impl Retention {
     /// Work until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
         loop {
-            let more = match self.store.retain(&self.config.policy, self.clock.now()).await {
+            // The earlier of both: a wall clock that is set ahead makes nothing old.
+            let now = self.clock.now().min(self.clock.steady());
+            let more = match self.store.retain(&self.config.policy, now).await {
                 Ok(step) => {
                     if step.events > 0 || step.dedupes > 0 {
                         tracing::debug!(step.events, step.dedupes, "let go of old events");

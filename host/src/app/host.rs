@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::dispatch::pauses::{PauseDeps, Pauses};
 use crate::dispatch::{DispatchDeps, DispatchHandle, Dispatcher};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::endpoint::Secret;
@@ -86,7 +87,7 @@ impl Host {
     /// # Errors
     /// With the cause and the remedy, when a part cannot start; nothing is left running.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let data = &config.store.path;
         std::fs::create_dir_all(data)
             .with_context(|| format!("cannot make the data directory {}", data.display()))?;
@@ -115,6 +116,13 @@ impl Host {
         let registry = RegistryDeps { engine: engine.clone(), routes: routes.clone() };
         let (mut registry, _) = Registry::new(registry, wiring::registry(config, &providers));
         registry.load_all().await?;
+        let deps = PauseDeps {
+            store: Arc::clone(&store),
+            routes: routes.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let (pauses, pause_handle) = Pauses::new(deps);
+        pauses.load().await?;
 
         let now = clock.now();
         let declared = config.endpoints.iter().map(|e| e.to_endpoint(now)).collect();
@@ -155,8 +163,13 @@ impl Host {
             .await
             .with_context(|| cannot_listen("listen", config.server.listen))?;
 
-        let deps =
-            DispatchDeps { store: Arc::clone(&store), routes, engine, clock: Arc::clone(&clock) };
+        let deps = DispatchDeps {
+            store: Arc::clone(&store),
+            routes,
+            engine,
+            clock: Arc::clone(&clock),
+            pauses: pause_handle,
+        };
         let (dispatcher, dispatch) = Dispatcher::new(deps, wiring::dispatch(config));
         let retention = Retention::new(Arc::clone(&store), clock, wiring::retention(config));
 
@@ -164,6 +177,7 @@ impl Host {
         let mut parts = vec![
             Part::start("retention", &ended, |stop| retention.run(stop)),
             Part::start("registry", &ended, |stop| registry.run(stop)),
+            Part::start("pauses", &ended, |stop| pauses.run(stop)),
             Part::start("admin listener", &ended, |stop| admin.run(stop)),
             Part::start("dispatch", &ended, |stop| dispatcher.run(stop)),
             Part::start("public listener", &ended, |stop| webhook.run(stop)),

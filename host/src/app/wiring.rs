@@ -74,11 +74,7 @@ pub(super) fn registry(config: &Config, providers: &Providers) -> RegistryConfig
 }
 
 pub(super) fn dispatch(config: &Config) -> DispatchConfig {
-    DispatchConfig {
-        concurrency: config.dispatch.concurrency,
-        backoff: config.dispatch.backoff.clone(),
-        ..DispatchConfig::default()
-    }
+    DispatchConfig { concurrency: config.dispatch.concurrency, ..DispatchConfig::default() }
 }
 
 pub(super) fn retention(config: &Config) -> RetentionConfig {

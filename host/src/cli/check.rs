@@ -202,7 +202,7 @@ mod tests {
     #[tokio::test]
     async fn the_digest_is_that_of_the_file() {
         let config = EngineConfig { pool: 0, ..EngineConfig::default() };
-        let engine = Engine::new(&config, Arc::new(SystemClock)).unwrap();
+        let engine = Engine::new(&config, Arc::new(SystemClock::new())).unwrap();
         let made = engine.inspect(Bytes::from_static(b"x"), &Policy::default()).await;
         let style = Style { terminal: false, colour: false, now: Timestamp::from_secs(0) };
         let text = table::card(card(&serde_json::to_value(made).unwrap(), style), style);

@@ -25,7 +25,7 @@ impl Context {
         let colour = colours(&env);
         Self {
             env,
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SystemClock::new()),
             out: Box::new(io::stdout()),
             terminal: io::stdout().is_terminal(),
             colour,

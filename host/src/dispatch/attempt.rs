@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::clock::Clock;
 use crate::domain::delivery::{LogLevel, Status};
 use crate::domain::plugin::CodeDigest;
-use crate::plugin::{Call, Execution, Loaded};
+use crate::plugin::{Call, Execution, Loaded, Routes};
 use crate::store::{ClaimedDelivery, Settled, Settlement, Store, StoreError, Verdict};
 
 use super::Ended;
-use super::settle::Rules;
+use super::pauses::PauseHandle;
+use super::settle::{Moment, Rules};
 
 /// Runs of one attempt that may lose to concurrent commits before it gets its plugin to itself.
 /// Each lost run means that another delivery committed, so there is progress; the bound keeps a
@@ -33,13 +34,14 @@ pub(super) struct Lane {
     gate: RwLock<()>,
     /// The plugin's part of the slots.
     slots: Semaphore,
+    /// How many those are.
+    pub(super) width: usize,
 }
 
 impl Lane {
-    /// Half of `concurrency`: a plugin whose guests all run to their limits leaves the other half
-    /// to those that do not.
-    pub(super) fn new(concurrency: usize) -> Self {
-        Self { gate: RwLock::new(()), slots: Semaphore::new((concurrency / 2).max(1)) }
+    /// For so many at a time.
+    pub(super) fn new(width: usize) -> Self {
+        Self { gate: RwLock::new(()), slots: Semaphore::new(width), width }
     }
 }
 
@@ -47,8 +49,10 @@ impl Lane {
 #[derive(Debug)]
 pub(super) struct Runner {
     pub(super) store: Arc<dyn Store>,
+    pub(super) routes: Routes,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) rules: Rules,
+    pub(super) pauses: PauseHandle,
     pub(super) ended: broadcast::Sender<Arc<Ended>>,
     /// One for each guest that may run: held while it runs, and not while its end is committed.
     pub(super) slots: Arc<Semaphore>,
@@ -57,36 +61,50 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// Run `claimed` to its settlement, in its plugin's lane.
-    pub(super) async fn run(&self, claimed: ClaimedDelivery, loaded: &Loaded, lane: &Lane) {
-        for run in 0..SHARED_RUNS {
+    /// Run `claimed` to its settlement, in its plugin's lane. `digest` is of the code that was
+    /// loaded when it was claimed.
+    pub(super) async fn run(&self, claimed: ClaimedDelivery, digest: CodeDigest, lane: &Lane) {
+        let mut begun: Option<Arc<Loaded>> = None;
+        for _ in 0..SHARED_RUNS {
             let _shared = lane.gate.read().await;
             // What has begun is run to its end, with all the runs it takes.
-            let begins = run == 0;
             let slot = tokio::select! {
                 biased;
                 slot = self.slot(lane) => slot,
-                () = self.stopping.cancelled(), if begins => return self.unbegun(claimed, loaded).await,
+                () = self.stopping.cancelled(), if begun.is_none() => {
+                    return self.unbegun(claimed, digest).await;
+                }
             };
-            if begins && self.stopping.is_cancelled() {
-                return self.unbegun(claimed, loaded).await;
-            }
-            let execution = self.call(&claimed, loaded).await;
+            let loaded = match begun.take().or_else(|| self.code(&claimed)) {
+                Some(loaded) => Arc::clone(begun.insert(loaded)),
+                None => return self.unbegun(claimed, digest).await,
+            };
+            let execution = self.call(&claimed, &loaded).await;
             drop(slot);
-            if self.settle(&claimed, execution).await {
+            if self.settle(&claimed, execution, &loaded).await {
                 return;
             }
         }
+        let Some(loaded) = begun else { return };
         let _alone = lane.gate.write().await;
         // Alone, only a commit from outside the dispatcher can conflict.
         loop {
             let slot = self.slot(lane).await;
-            let execution = self.call(&claimed, loaded).await;
+            let execution = self.call(&claimed, &loaded).await;
             drop(slot);
-            if self.settle(&claimed, execution).await {
+            if self.settle(&claimed, execution, &loaded).await {
                 return;
             }
         }
+    }
+
+    /// The code that a run begins with: what is loaded now, not when its delivery was claimed. None
+    /// when it may not begin: its plugin went or was paused meanwhile, or the host stops.
+    fn code(&self, claimed: &ClaimedDelivery) -> Option<Arc<Loaded>> {
+        if self.stopping.is_cancelled() {
+            return None;
+        }
+        self.routes.current().running(&claimed.id.plugin).cloned()
     }
 
     /// A place to run in: one of the plugin's, then one of all.
@@ -108,12 +126,21 @@ impl Runner {
     }
 
     /// Whether the attempt is settled; false when it must be run again.
-    async fn settle(&self, claimed: &ClaimedDelivery, execution: Execution) -> bool {
-        let mut settlement = self.rules.settlement(claimed, execution, self.clock.now());
+    async fn settle(
+        &self,
+        claimed: &ClaimedDelivery,
+        execution: Execution,
+        loaded: &Loaded,
+    ) -> bool {
+        let backoff = &loaded.delivery().backoff;
+        let mut settlement = self.rules.settlement(claimed, execution, backoff, self.now());
         loop {
             match self.store.settle(vec![settlement.clone()]).await.as_deref() {
                 Ok([Settled::Conflict]) => return false,
-                Ok([Settled::Committed]) => self.tell(claimed, settlement),
+                Ok([Settled::Committed]) => {
+                    let ended = self.tell(claimed, settlement);
+                    self.pauses.ended(&claimed.id, &ended.attempt, loaded).await;
+                }
                 Ok(other) => {
                     tracing::warn!(delivery = %claimed.id, ?other, "an attempt came too late to be settled");
                 }
@@ -121,16 +148,17 @@ impl Runner {
                     tokio::time::sleep(BUSY_WAIT).await;
                     continue;
                 }
-                Err(error @ StoreError::TooLarge { .. }) if !settlement.writes.is_empty() => {
-                    tracing::warn!(delivery = %claimed.id, %error, "an attempt wrote too much");
-                    settlement = Rules::too_large(settlement, error);
+                Err(error @ StoreError::TooLarge { .. })
+                    if !settlement.writes.is_empty() || !settlement.effects.is_empty() =>
+                {
+                    tracing::warn!(delivery = %claimed.id, %error, "an attempt did too much");
+                    settlement = self.rules.too_large(claimed, settlement, error, self.now());
                     continue;
                 }
                 Err(error @ StoreError::Damaged { .. }) => {
                     tracing::error!(delivery = %claimed.id, %error, "cannot settle; it waits");
-                    let now = self.clock.now();
                     let digest = settlement.attempt.digest;
-                    self.give_back(self.rules.broken_off(claimed, digest, now)).await;
+                    self.give_back(self.rules.broken_off(claimed, digest, self.now())).await;
                 }
                 // The store is closed or has failed: the next start runs the delivery again.
                 Err(error) => tracing::error!(delivery = %claimed.id, %error, "cannot settle"),
@@ -139,8 +167,12 @@ impl Runner {
         }
     }
 
+    fn now(&self) -> Moment {
+        Moment::of(&*self.clock)
+    }
+
     /// Let the log and whoever listens know of a committed attempt.
-    fn tell(&self, claimed: &ClaimedDelivery, settlement: Settlement) {
+    fn tell(&self, claimed: &ClaimedDelivery, settlement: Settlement) -> Arc<Ended> {
         let Settlement { verdict, attempt, .. } = settlement;
         let status = match verdict {
             Verdict::Done => Status::Done,
@@ -165,29 +197,32 @@ impl Runner {
             Status::Retry => {
                 tracing::info!(%delivery, attempt = number, ?outcome, %reason, "to be attempted again");
             }
-            _ => {
-                tracing::warn!(%delivery, attempt = number, ?outcome, ?status, %reason, "not done")
+            Status::Dead => {
+                tracing::warn!(%delivery, attempt = number, ?outcome, %reason, "given up")
             }
+            // A fault of the host: told with its wait, in `settle`.
+            _ => {}
         }
-        // Nobody listening is no error.
-        let _ = self.ended.send(Arc::new(Ended {
+        let ended = Arc::new(Ended {
             delivery: claimed.id.clone(),
             event: Arc::clone(&claimed.event),
             status,
             attempt,
-        }));
+        });
+        // Nobody listening is no error.
+        let _ = self.ended.send(Arc::clone(&ended));
+        ended
     }
 
     /// Give back a delivery whose run the host itself broke off.
     pub(super) async fn broken_off(&self, claimed: ClaimedDelivery, digest: CodeDigest) {
-        let settlement = self.rules.broken_off(&claimed, digest, self.clock.now());
+        let settlement = self.rules.broken_off(&claimed, digest, self.now());
         self.give_back(settlement).await;
     }
 
-    /// Give back a delivery whose turn did not come before the stop.
-    async fn unbegun(&self, claimed: ClaimedDelivery, loaded: &Loaded) {
-        let settlement = self.rules.unbegun(&claimed, loaded.digest(), self.clock.now());
-        self.give_back(settlement).await;
+    /// Give back a delivery whose turn did not come before its plugin or the host stopped.
+    async fn unbegun(&self, claimed: ClaimedDelivery, digest: CodeDigest) {
+        self.give_back(Rules::unbegun(&claimed, digest, self.now())).await;
     }
 
     async fn give_back(&self, settlement: Settlement) {

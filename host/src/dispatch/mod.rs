@@ -4,6 +4,8 @@
 //! runs and, in [`settle`], what an attempt's end means for its delivery.
 
 mod attempt;
+mod faults;
+pub mod pauses;
 mod settle;
 
 use std::collections::HashMap;
@@ -15,15 +17,16 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::backoff::Backoff;
 use crate::domain::clock::Clock;
-use crate::domain::delivery::{Attempt, DeliveryId, Order, Status};
+use crate::domain::delivery::{Attempt, DeliveryId, Status};
 use crate::domain::event::StoredEvent;
 use crate::domain::plugin::{CodeDigest, PluginName};
-use crate::plugin::{Engine, Routes};
+use crate::plugin::{Engine, Loaded, Routes, RoutingTable};
 use crate::store::{ClaimRequest, ClaimedDelivery, Demand, Store};
 
 use attempt::{Lane, Runner};
+use faults::Faults;
+use pauses::PauseHandle;
 use settle::Rules;
 
 /// What the dispatcher works with.
@@ -37,18 +40,20 @@ pub struct DispatchDeps {
     pub engine: Engine,
     /// The present moment.
     pub clock: Arc<dyn Clock>,
+    /// Pauses a plugin that fails on everything.
+    pub pauses: PauseHandle,
 }
 
-/// How the dispatcher behaves.
+/// How the dispatcher behaves. What is one plugin's own (when its failed deliveries are attempted
+/// again, how many run at once and in which order) is its [`Loaded::delivery`].
 #[derive(Clone, Debug)]
 pub struct DispatchConfig {
     /// Most guests that run at once. Default 64: guests that compute share their threads by
     /// yielding, so more only adds memory (each may hold its whole memory limit). Up to 448
     /// deliveries more may be claimed: those whose end is being committed and those that run next.
     pub concurrency: usize,
-    /// When failed deliveries are attempted again.
-    pub backoff: Backoff,
-    /// Wait after a fault of the host's own before the same delivery is tried again. Default 1 s.
+    /// Wait after a fault of the host's own before the same delivery is tried again; doubled with
+    /// each in a row, up to a minute. Default 1 s.
     pub fault_wait: Duration,
     /// How long a stop waits for running deliveries. Default 10 s: twice the default wall limit.
     /// What has not ended by then is attempted again at the next start.
@@ -57,12 +62,7 @@ pub struct DispatchConfig {
 
 impl Default for DispatchConfig {
     fn default() -> Self {
-        Self {
-            concurrency: 64,
-            backoff: Backoff::default(),
-            fault_wait: Duration::from_secs(1),
-            drain: Duration::from_secs(10),
-        }
+        Self { concurrency: 64, fault_wait: Duration::from_secs(1), drain: Duration::from_secs(10) }
     }
 }
 
@@ -92,25 +92,34 @@ const AHEAD: usize = 448;
 /// Deliveries of one plugin that make a claim of their own worth its cost.
 const WORTH_A_CLAIM: usize = AHEAD / 16;
 
+/// Claims of a plugin for each of its deliveries that may run at once: as many as the default
+/// leaves to all together.
+const CLAIMS_PER_RUN: usize = 8;
+
 /// Shows from outside what the dispatcher does.
 #[derive(Clone, Debug)]
 pub struct DispatchHandle {
     concurrency: usize,
-    slots: Arc<Semaphore>,
-    ended: broadcast::Sender<Arc<Ended>>,
+    runner: Arc<Runner>,
 }
 
 impl DispatchHandle {
+    /// Attempts that the host itself failed, since the start.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.runner.rules.faults.total()
+    }
+
     /// Guests that run now.
     #[must_use]
     pub fn running(&self) -> usize {
-        self.concurrency.saturating_sub(self.slots.available_permits())
+        self.concurrency.saturating_sub(self.runner.slots.available_permits())
     }
 
     /// Every attempt from now on, as it is committed. A listener that falls behind misses some.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Ended>> {
-        self.ended.subscribe()
+        self.runner.ended.subscribe()
     }
 }
 
@@ -137,19 +146,17 @@ impl Dispatcher {
     #[must_use]
     pub fn new(deps: DispatchDeps, config: DispatchConfig) -> (Self, DispatchHandle) {
         let concurrency = config.concurrency.min(Semaphore::MAX_PERMITS);
-        let handle = DispatchHandle {
-            concurrency,
-            slots: Arc::new(Semaphore::new(concurrency)),
-            ended: broadcast::Sender::new(ENDED_BACKLOG),
-        };
         let runner = Arc::new(Runner {
             store: Arc::clone(&deps.store),
+            routes: deps.routes.clone(),
             clock: Arc::clone(&deps.clock),
-            ended: handle.ended.clone(),
-            rules: Rules { backoff: config.backoff.clone(), fault_wait: config.fault_wait },
-            slots: Arc::clone(&handle.slots),
+            rules: Rules { routes: deps.routes.clone(), faults: Faults::new(config.fault_wait) },
+            pauses: deps.pauses.clone(),
+            ended: broadcast::Sender::new(ENDED_BACKLOG),
+            slots: Arc::new(Semaphore::new(concurrency)),
             stopping: CancellationToken::new(),
         });
+        let handle = DispatchHandle { concurrency, runner: Arc::clone(&runner) };
         let dispatcher = Self {
             deps,
             config,
@@ -206,33 +213,41 @@ impl Dispatcher {
         most.saturating_sub(self.claims.len())
     }
 
+    /// How many of a plugin's guests may run at once: half of all, so that a plugin whose guests
+    /// all run to their limits leaves the other half to those that do not, and no more than its
+    /// policy lets.
+    fn width(&self, plugin: &Loaded) -> usize {
+        let share = (self.config.concurrency / 2).max(1);
+        plugin.delivery().concurrency.unwrap_or(share).clamp(1, share)
+    }
+
     /// How many of each plugin to claim: as many more as leave at least as much room to all others
     /// as the plugin then takes (a dynamic threshold, Choudhury and Hahne 1998). One plugin gets
     /// half of the room, two a third each; whoever has nothing running finds a place. Few at a
     /// time are not worth a claim while the plugin has more than that to run.
-    fn rooms(&self, plugins: &[PluginName], room: usize) -> Vec<Demand> {
-        let own = |name: &PluginName| {
+    fn demands(&self, table: &RoutingTable, room: usize) -> Vec<Demand> {
+        let demand = |name: &PluginName| {
+            let plugin = table.get(name)?;
             let running = self.lanes.get(name).map_or(0, |(_, running)| *running);
-            let own = room.saturating_sub(running).div_ceil(2);
-            if own >= running.min(WORTH_A_CLAIM) { own } else { 0 }
+            let most = self.width(plugin).saturating_mul(CLAIMS_PER_RUN);
+            let fair = room.saturating_sub(running).div_ceil(2);
+            let own = fair.min(most.saturating_sub(running));
+            let order = plugin.delivery().order;
+            let worth = own > 0 && own >= running.min(WORTH_A_CLAIM);
+            worth.then(|| Demand { plugin: name.clone(), room: own, order })
         };
-        let demand = |plugin: &PluginName| Demand {
-            plugin: plugin.clone(),
-            room: own(plugin),
-            order: Order::None,
-        };
-        plugins.iter().map(demand).filter(|demand| demand.room > 0).collect()
+        table.runnable().iter().filter_map(demand).collect()
     }
 
     /// Claim up to `room` deliveries and start them. Answers how many, and how long until the next
     /// falls due; after a store error, how long to wait before asking again.
     async fn claim(&mut self, room: usize) -> Result<(usize, Option<Duration>), Duration> {
         let table = self.deps.routes.current();
-        let plugins = self.rooms(table.runnable(), room);
+        let plugins = self.demands(&table, room);
         if plugins.is_empty() {
             return Ok((0, None));
         }
-        let now = self.deps.clock.now();
+        let now = self.deps.clock.steady();
         let request = ClaimRequest { plugins, limit: room, now };
         let claim = match self.deps.store.claim(request).await {
             Ok(claim) => claim,
@@ -243,18 +258,22 @@ impl Dispatcher {
         };
         let count = claim.deliveries.len();
         for claimed in claim.deliveries {
-            let Some(loaded) = table.get(&claimed.id.plugin).cloned() else {
+            let Some(loaded) = table.get(&claimed.id.plugin) else {
                 // `runnable` and `get` are of one table: only a broken store answers otherwise.
                 tracing::error!(delivery = %claimed.id, "claimed a delivery nobody asked for");
                 continue;
             };
-            let new = || (Arc::new(Lane::new(self.config.concurrency)), 0);
+            let (digest, width) = (loaded.digest(), self.width(loaded));
+            let new = || (Arc::new(Lane::new(width)), 0);
             let (lane, running) = self.lanes.entry(claimed.id.plugin.clone()).or_insert_with(new);
+            if *running == 0 && lane.width != width {
+                *lane = Arc::new(Lane::new(width));
+            }
             *running += 1;
             let lane = Arc::clone(lane);
             let runner = Arc::clone(&self.runner);
-            let (task, digest) = (claimed.clone(), loaded.digest());
-            let run = async move { runner.run(task, &loaded, &lane).await };
+            let task = claimed.clone();
+            let run = async move { runner.run(task, digest, &lane).await };
             let started = self.tasks.spawn_on(run, self.deps.engine.guests().handle());
             self.claims.insert(started.id(), (claimed, digest));
         }

@@ -12,12 +12,14 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::pauses::{PauseDeps, PauseHandle, Pauses};
 use super::{DispatchConfig, DispatchDeps, DispatchHandle, Dispatcher, Ended};
 use crate::domain::backoff::Backoff;
-use crate::domain::clock::{Clock as _, SystemClock};
+use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::delivery::{Delivery, DeliveryId, Outcome, Status};
+use crate::domain::plugin::DeliveryPolicy;
 use crate::plugin::tests::components;
-use crate::plugin::{Engine, EngineConfig, Policy, Routes, RoutingTable};
+use crate::plugin::{Engine, EngineConfig, PluginReport, Policy, Routes, RoutingTable};
 use crate::store::contract::{event, key, plugin};
 use crate::store::sled::{SledConfig, SledStore};
 use crate::store::{NewEvent, Store as _};
@@ -34,25 +36,54 @@ const KINDS: &[&str] = &["charge.succeeded"];
 struct Bench {
     store: Arc<Gate>,
     engine: Engine,
+    policy: Policy,
     routes: Routes,
+    clock: Arc<dyn Clock>,
     handle: DispatchHandle,
+    pauses: PauseHandle,
     ended: broadcast::Receiver<Arc<Ended>>,
     shutdown: CancellationToken,
     running: JoinHandle<()>,
-    _dir: TempDir,
+    resuming: JoinHandle<()>,
+    dir: TempDir,
+}
+
+/// What a bench starts with.
+struct Setup {
+    config: DispatchConfig,
+    delivery: DeliveryPolicy,
+    pool: u32,
+    clock: Arc<dyn Clock>,
+    dir: TempDir,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            config: quick(),
+            delivery: quick_delivery(),
+            pool: 64,
+            clock: Arc::new(SystemClock::new()),
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+}
+
+/// Waits short enough for a test.
+fn quick() -> DispatchConfig {
+    DispatchConfig { fault_wait: Duration::from_millis(5), ..DispatchConfig::default() }
 }
 
 /// Waits short enough for a test, attempts few enough.
-fn quick() -> DispatchConfig {
-    DispatchConfig {
+fn quick_delivery() -> DeliveryPolicy {
+    DeliveryPolicy {
         backoff: Backoff {
             first: Duration::from_millis(20),
             longest: Duration::from_millis(500),
             attempts: 3,
             ..Backoff::default()
         },
-        fault_wait: Duration::from_millis(5),
-        ..DispatchConfig::default()
+        ..DeliveryPolicy::default()
     }
 }
 
@@ -63,26 +94,48 @@ impl Bench {
     }
 
     async fn start_with(components: Vec<Vec<u8>>, config: DispatchConfig, pool: u32) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::set_up(components, Setup { config, pool, ..Setup::default() }).await
+    }
+
+    async fn set_up(components: Vec<Vec<u8>>, setup: Setup) -> Self {
+        let Setup { config, delivery, pool, clock, dir } = setup;
         let store = SledStore::open(&SledConfig::new(dir.path().join("store"))).unwrap();
         let store = Gate::new(store);
-        let clock = Arc::new(SystemClock);
         let config_of_engine = EngineConfig { pool, ..EngineConfig::default() };
         let engine = Engine::new(&config_of_engine, clock.clone()).unwrap();
         let routes = Routes::default();
+        let deps = PauseDeps { store: store.clone(), routes: routes.clone(), clock: clock.clone() };
+        let (resuming, pauses) = Pauses::new(deps);
+        resuming.load().await.unwrap();
         let (dispatcher, handle) = Dispatcher::new(
             DispatchDeps {
                 store: store.clone(),
                 routes: routes.clone(),
                 engine: engine.clone(),
-                clock,
+                clock: clock.clone(),
+                pauses: pauses.clone(),
             },
             config,
         );
         let ended = handle.subscribe();
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(dispatcher.run(shutdown.clone()));
-        let bench = Self { store, engine, routes, handle, ended, shutdown, running, _dir: dir };
+        let resuming = tokio::spawn(resuming.run(shutdown.clone()));
+        let policy = Policy { delivery, ..Policy::default() };
+        let bench = Self {
+            store,
+            engine,
+            policy,
+            routes,
+            clock,
+            handle,
+            pauses,
+            ended,
+            shutdown,
+            running,
+            resuming,
+            dir,
+        };
         bench.route(components).await;
         bench
     }
@@ -90,16 +143,18 @@ impl Bench {
     /// Let these components, and no others, receive deliveries.
     async fn route(&self, components: Vec<Vec<u8>>) {
         let mut loaded = Vec::new();
+        let mut reports = Vec::new();
         for bytes in components {
-            let plugin = self.engine.load(Bytes::from(bytes), &Policy::default()).await.unwrap();
+            let plugin = self.engine.load(Bytes::from(bytes), &self.policy).await.unwrap();
+            reports.push(PluginReport::loaded("a.wasm".into(), &plugin, None));
             loaded.push(Arc::new(plugin));
         }
-        self.routes.swap(RoutingTable::new(loaded, Vec::new()));
+        self.routes.swap(RoutingTable::new(loaded, reports));
     }
 
     /// Accept events with a delivery to each of `plugins`.
     async fn accept(&self, ids: &[&str], plugins: &[&str]) {
-        let now = SystemClock.now();
+        let now = self.clock.now();
         let new = |id: &&str| NewEvent { received_at: now, ..event(id, plugins) };
         self.store.accept(ids.iter().map(new).collect()).await.unwrap();
     }
@@ -130,7 +185,15 @@ impl Bench {
     }
 
     async fn stop(self) {
+        self.halt().await;
+    }
+
+    /// Stop, close the store and leave its directory.
+    async fn halt(self) -> TempDir {
         self.shutdown.cancel();
         soon(self.running).await.unwrap();
+        soon(self.resuming).await.unwrap();
+        self.store.close().await.unwrap();
+        self.dir
     }
 }

@@ -70,7 +70,7 @@ impl Backoff {
 
     /// Exponential with equal jitter: between half of the step and the whole of it, so that what
     /// failed together does not come back together, and never at once.
-    fn wait(&self, attempt: u32, seed: u64) -> Duration {
+    pub(crate) fn wait(&self, attempt: u32, seed: u64) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
         let step = self.first.saturating_mul(1_u32 << doublings).min(self.longest);
         let half = step / 2;

@@ -10,7 +10,7 @@ use crate::domain::clock::Clock;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::event::{Source, VerifiedEvent};
 use crate::plugin::routes::Routes;
-use crate::store::{Admission, NewEvent, Store, StoreError};
+use crate::store::{Admission, Store, StoreError};
 
 /// Takes proved events into the store.
 #[derive(Debug, Clone)]
@@ -40,14 +40,8 @@ impl Ingest {
         endpoint: &Endpoint,
         event: VerifiedEvent,
     ) -> Result<Admission, StoreError> {
-        let plugins = self.routes.current().matching(&event);
-        let new = NewEvent {
-            event,
-            endpoint: endpoint.id,
-            received_at: self.clock.now(),
-            source: Source::Webhook,
-            plugins,
-        };
+        let now = self.clock.now();
+        let new = self.routes.new_event(event, Source::Webhook, endpoint.id, now);
         let admissions = self.store.accept(vec![new]).await?;
         admissions.first().copied().ok_or_else(|| StoreError::Damaged {
             what: "the answer to one accepted event".to_owned(),

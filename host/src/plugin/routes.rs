@@ -1,111 +1,26 @@
-//! Which plugins an event goes to: one immutable table, swapped whole.
+//! Which plugins an event goes to, and whose deliveries wait: one immutable table, swapped whole.
 //!
-//! Not the making of the table from a directory (`registry`).
+//! Not the making of the table from a directory (`registry`), and not why a plugin is paused
+//! (`dispatch::pauses`). A paused plugin still receives events: its deliveries wait.
+
+mod report;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use serde::{Serialize, Serializer};
 use tokio::sync::watch;
 
 use super::call::Loaded;
 use super::filter::{Filter, Subject};
-use crate::domain::event::VerifiedEvent;
-use crate::domain::grant::Grant;
+use crate::domain::clock::Timestamp;
+use crate::domain::endpoint::EndpointId;
+use crate::domain::event::{Source, VerifiedEvent};
 use crate::domain::pattern::TypePattern;
-use crate::domain::plugin::{CapabilityRequest, CodeDigest, Limits, PluginName, Subscription};
+use crate::domain::plugin::{Pause, PluginName};
+use crate::store::NewEvent;
 
-/// Where a file of the plugins directory stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PluginStatus {
-    /// Its newest content receives events.
-    Loaded,
-    /// Its newest content was refused; the version before receives events.
-    Stale,
-    /// It was refused and nothing of it receives events.
-    Refused,
-    /// It is loaded and its deliveries wait.
-    Paused,
-}
-
-/// A file of the plugins directory, as it is shown.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct PluginReport {
-    /// The file.
-    pub file: PathBuf,
-    /// The plugin's name, once known.
-    pub name: Option<PluginName>,
-    /// Version of what receives events.
-    pub version: Option<semver::Version>,
-    /// Digest of what receives events.
-    #[serde(serialize_with = "digest_as_text")]
-    pub digest: Option<CodeDigest>,
-    /// Where it stands.
-    pub status: PluginStatus,
-    /// Why it is not simply loaded: step, cause and remedy.
-    pub reason: Option<String>,
-    /// What is odd about it.
-    pub warnings: Vec<String>,
-    /// Which events it wants.
-    pub subscriptions: Vec<Subscription>,
-    /// What it was granted.
-    pub grants: Vec<CapabilityRequest>,
-    /// What a delivery may use.
-    pub limits: Option<Limits>,
-    /// Names of the operator's settings; their values may be confidential.
-    pub settings: Vec<String>,
-    /// Bytes of the file that receives events.
-    pub size: Option<usize>,
-}
-
-/// As people and the admin API write it, not as thirty-two numbers.
-fn digest_as_text<S: Serializer>(digest: &Option<CodeDigest>, to: S) -> Result<S::Ok, S::Error> {
-    digest.as_ref().map(ToString::to_string).serialize(to)
-}
-
-impl PluginReport {
-    /// A file nothing of which receives events.
-    #[must_use]
-    pub fn refused(file: PathBuf, name: Option<PluginName>, reason: String) -> Self {
-        Self {
-            file,
-            name,
-            version: None,
-            digest: None,
-            status: PluginStatus::Refused,
-            reason: Some(reason),
-            warnings: Vec::new(),
-            subscriptions: Vec::new(),
-            grants: Vec::new(),
-            limits: None,
-            settings: Vec::new(),
-            size: None,
-        }
-    }
-
-    /// A file whose plugin receives events. `reason` says why its newest content does not.
-    #[must_use]
-    pub fn loaded(file: PathBuf, plugin: &Loaded, reason: Option<String>) -> Self {
-        let manifest = plugin.manifest();
-        Self {
-            file,
-            name: Some(manifest.name.clone()),
-            version: Some(manifest.version.clone()),
-            digest: Some(plugin.digest()),
-            status: if reason.is_some() { PluginStatus::Stale } else { PluginStatus::Loaded },
-            reason,
-            warnings: plugin.warnings().to_vec(),
-            subscriptions: manifest.subscriptions.clone(),
-            grants: plugin.grants().iter().map(Grant::shown).collect(),
-            limits: Some(plugin.limits().clone()),
-            settings: plugin.settings().keys().cloned().collect(),
-            size: Some(plugin.size()),
-        }
-    }
-}
+pub use report::{PluginReport, PluginStatus};
 
 /// One entry: a plugin (its place in `RoutingTable::names`) and its condition.
 type Entries = Vec<(usize, Option<Arc<Filter>>)>;
@@ -122,6 +37,17 @@ struct ByType {
 /// Who receives what. Immutable.
 #[derive(Debug, Default)]
 pub struct RoutingTable {
+    /// What the directory says; the same however often pauses change.
+    found: Arc<Directory>,
+    paused: BTreeMap<PluginName, Pause>,
+    /// Names of those that are not paused, in order.
+    runnable: Vec<PluginName>,
+    /// As `Directory::reports`, those of paused plugins saying so.
+    reports: Vec<PluginReport>,
+}
+
+#[derive(Debug, Default)]
+struct Directory {
     plugins: BTreeMap<PluginName, Arc<Loaded>>,
     /// Names in order; their places stand for them below.
     names: Vec<PluginName>,
@@ -130,7 +56,7 @@ pub struct RoutingTable {
 }
 
 impl RoutingTable {
-    /// A table of these plugins. Of several with one name the last counts.
+    /// A table of these plugins, none of them paused. Of several with one name the last counts.
     #[must_use]
     pub fn new(plugins: impl IntoIterator<Item = Arc<Loaded>>, reports: Vec<PluginReport>) -> Self {
         let plugins: BTreeMap<_, _> =
@@ -144,35 +70,63 @@ impl RoutingTable {
                 provider.add(&subscription.kind, place, filter.clone());
             }
         }
-        Self { plugins, names, providers, reports }
+        let found = Directory { plugins, names, providers, reports };
+        Self::of(Arc::new(found), &BTreeMap::new())
+    }
+
+    fn of(found: Arc<Directory>, paused: &BTreeMap<PluginName, Pause>) -> Self {
+        let running = |name: &&PluginName| !paused.contains_key(*name);
+        let runnable = found.names.iter().filter(running).cloned().collect();
+        let report = |report: &PluginReport| {
+            let pause = report.name.as_ref().and_then(|name| paused.get(name));
+            match pause.filter(|_| report.receives()) {
+                Some(pause) => report.clone().paused(pause),
+                None => report.clone(),
+            }
+        };
+        let reports = found.reports.iter().map(report).collect();
+        Self { found, paused: paused.clone(), runnable, reports }
     }
 
     /// The plugins that receive `event`, by name, each once however many of its subscriptions
     /// match. Runs filters, no guest.
     #[must_use]
     pub fn matching(&self, event: &VerifiedEvent) -> Vec<PluginName> {
-        let Some(provider) = self.providers.get(&event.key.provider) else { return Vec::new() };
+        let Directory { names, providers, .. } = &*self.found;
+        let Some(provider) = providers.get(&event.key.provider) else { return Vec::new() };
         let subject = Subject::new(event);
-        let mut matched = vec![false; self.names.len()];
+        let mut matched = vec![false; names.len()];
         for (place, filter) in provider.entries(&event.kind) {
             if let Some(matched) = matched.get_mut(*place) {
                 *matched = *matched || filter.as_ref().is_none_or(|f| f.passes(&subject));
             }
         }
-        let names = self.names.iter().zip(matched);
+        let names = names.iter().zip(matched);
         names.filter(|(_, matched)| *matched).map(|(name, _)| name.clone()).collect()
     }
 
-    /// The plugin of this name.
+    /// The plugin of this name, paused or not.
     #[must_use]
     pub fn get(&self, name: &PluginName) -> Option<&Arc<Loaded>> {
-        self.plugins.get(name)
+        self.found.plugins.get(name)
     }
 
-    /// Plugins whose deliveries may run, by name.
+    /// The plugin of this name, if its deliveries may run.
+    #[must_use]
+    pub fn running(&self, name: &PluginName) -> Option<&Arc<Loaded>> {
+        self.get(name).filter(|_| !self.paused.contains_key(name))
+    }
+
+    /// Plugins whose deliveries may run, by name: loaded and not paused.
     #[must_use]
     pub fn runnable(&self) -> &[PluginName] {
-        &self.names
+        &self.runnable
+    }
+
+    /// Every pause that holds, of plugins that are loaded or not.
+    #[must_use]
+    pub const fn paused(&self) -> &BTreeMap<PluginName, Pause> {
+        &self.paused
     }
 
     /// Every file of the directory, by file name.
@@ -209,12 +163,14 @@ impl ByType {
 #[derive(Clone, Debug)]
 pub struct Routes {
     table: Arc<ArcSwap<RoutingTable>>,
+    /// What is paused, whatever table is swapped in. Held over each swap, so that none is lost.
+    paused: Arc<Mutex<BTreeMap<PluginName, Pause>>>,
     generation: watch::Sender<u64>,
 }
 
 impl Default for Routes {
     fn default() -> Self {
-        Self { table: Arc::default(), generation: watch::Sender::new(0) }
+        Self { table: Arc::default(), paused: Arc::default(), generation: watch::Sender::new(0) }
     }
 }
 
@@ -225,15 +181,60 @@ impl Routes {
         self.table.load_full()
     }
 
-    /// Let another table hold.
+    /// Let another table hold. What is paused stays paused.
     pub fn swap(&self, table: RoutingTable) {
+        let paused = self.lock();
+        self.publish(RoutingTable::of(table.found, &paused));
+    }
+
+    /// Let the deliveries of a plugin, loaded or not, wait.
+    pub fn pause(&self, plugin: PluginName, pause: Pause) {
+        self.change(|paused| drop(paused.insert(plugin, pause)));
+    }
+
+    /// Let the deliveries of a plugin run.
+    pub fn resume(&self, plugin: &PluginName) {
+        self.change(|paused| drop(paused.remove(plugin)));
+    }
+
+    /// Let exactly these pauses hold.
+    pub fn set_pauses(&self, pauses: impl IntoIterator<Item = (PluginName, Pause)>) {
+        self.change(|paused| *paused = pauses.into_iter().collect());
+    }
+
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<PluginName, Pause>)) {
+        let mut paused = self.lock();
+        change(&mut paused);
+        self.publish(RoutingTable::of(Arc::clone(&self.current().found), &paused));
+    }
+
+    /// Only while `paused` is held.
+    fn publish(&self, table: RoutingTable) {
         self.table.store(Arc::new(table));
         self.generation.send_modify(|generation| *generation += 1);
     }
 
-    /// Counts the swaps, for whoever waits for one.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<PluginName, Pause>> {
+        // Nothing panics under it half-way through a change.
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the swaps, of tables and of pauses, for whoever waits for one.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.generation.subscribe()
+    }
+
+    /// `event` on its way into the store, with a delivery for each plugin that receives it now.
+    #[must_use]
+    pub fn new_event(
+        &self,
+        event: VerifiedEvent,
+        source: Source,
+        endpoint: EndpointId,
+        received_at: Timestamp,
+    ) -> NewEvent {
+        let plugins = self.current().matching(&event);
+        NewEvent { event, endpoint, received_at, source, plugins }
     }
 }

@@ -57,7 +57,7 @@ impl Events {
         NewEvent {
             event,
             endpoint: EndpointId(Uuid::from_u128(7)),
-            received_at: SystemClock.now(),
+            received_at: SystemClock::new().now(),
             source: Source::Webhook,
             plugins: vec![plugin.clone()],
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
+use signalbox::dispatch::pauses::{PauseDeps, Pauses};
 use signalbox::dispatch::{DispatchConfig, DispatchDeps, DispatchHandle, Dispatcher};
 use signalbox::domain::clock::SystemClock;
 use signalbox::domain::delivery::{DeliveryId, Outcome, Status};
@@ -49,7 +50,7 @@ impl Spine {
         let store: Arc<dyn Store> = SledStore::open(&SledConfig::new(dir.path().join("store")))?;
         let pool = u32::try_from(DispatchConfig::default().concurrency)?;
         let config = EngineConfig { cache_dir: None, guest_threads: threads, pool };
-        let engine = Engine::new(&config, Arc::new(SystemClock))?;
+        let engine = Engine::new(&config, Arc::new(SystemClock::new()))?;
         let bytes = Bytes::copy_from_slice(component);
         let loaded = Arc::new(runtime.block_on(engine.load(bytes, &Policy::default()))?);
         let routes = Routes::default();
@@ -60,11 +61,15 @@ impl Spine {
 
     /// A dispatcher at work, until the token is cancelled.
     pub(crate) fn dispatch(&self) -> (DispatchHandle, CancellationToken, impl Start + use<>) {
+        let (store, routes) = (Arc::clone(&self.store), self.routes.clone());
+        let clock = Arc::new(SystemClock::new());
+        let (_, pauses) = Pauses::new(PauseDeps { store, routes, clock: clock.clone() });
         let deps = DispatchDeps {
             store: Arc::clone(&self.store),
             routes: self.routes.clone(),
             engine: self.engine.clone(),
-            clock: Arc::new(SystemClock),
+            clock,
+            pauses,
         };
         let (dispatcher, handle) = Dispatcher::new(deps, DispatchConfig::default());
         let (shutdown, runtime) = (CancellationToken::new(), self.runtime.handle().clone());

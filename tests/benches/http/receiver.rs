@@ -47,7 +47,7 @@ pub(crate) fn stores(dir: &Path) -> anyhow::Result<Vec<(&'static str, Arc<dyn St
 
 /// Serve from now on.
 pub(crate) async fn start(store: Arc<dyn Store>) -> anyhow::Result<SocketAddr> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let providers = Providers::new(vec![Arc::new(StripeProvider::default())]);
     let endpoint = Endpoint {
         id: EndpointId(Uuid::parse_str(ENDPOINT).context("the endpoint's id")?),

@@ -16,7 +16,7 @@ async fn a_retry_waits_longer_each_time_and_ends_dead() {
         starts.push(ended.attempt.started_at);
     }
     // At least half of 20 ms, then of 40 ms: the rest is jitter.
-    let first = quick().backoff.first;
+    let first = quick_delivery().backoff.first;
     assert!(starts[1].since(starts[0]) >= first / 2, "{starts:?}");
     assert!(starts[2].since(starts[1]) >= first, "{starts:?}");
     let delivery = bench.delivery("evt_1", "a").await;
@@ -28,13 +28,14 @@ async fn a_retry_waits_longer_each_time_and_ends_dead() {
 
 #[tokio::test]
 async fn a_handlers_wish_is_clamped() {
-    let mut config = quick();
-    config.backoff.longest = Duration::from_millis(60);
-    let (first, longest) = (config.backoff.first, config.backoff.longest);
+    let mut delivery = quick_delivery();
+    delivery.backoff.longest = Duration::from_millis(60);
+    let (first, longest) = (delivery.backoff.first, delivery.backoff.longest);
     let tomorrow = 24 * 3_600 * 1_000;
     let late = components::retrying("late", KINDS, "tomorrow", Some(tomorrow));
     let hasty = components::retrying("hasty", KINDS, "at once", Some(0));
-    let mut bench = Bench::start_with(vec![late, hasty], config, 8).await;
+    let setup = Setup { delivery, ..Setup::default() };
+    let mut bench = Bench::set_up(vec![late, hasty], setup).await;
     bench.accept(&["evt_1"], &["late", "hasty"]).await;
     let mut starts = HashMap::new();
     // That `late` starts again within the test's patience is the upper bound.

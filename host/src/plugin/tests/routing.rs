@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::pattern::TypePattern;
-use crate::plugin::{Routes, RoutingTable};
+use crate::domain::plugin::{Pause, PausedBy, PluginName};
+use crate::plugin::{PluginReport, PluginStatus, Routes, RoutingTable};
 
 fn subscribed(name: &str, entries: &[(&str, &str, Option<&str>)]) -> components::Spec {
     let entry = |(provider, kind, filter): &(&str, &str, Option<&str>)| {
@@ -113,4 +114,45 @@ proptest! {
             prop_assert_eq!(names(&table, &event(&kind, "{}")), expected, "{}", kind);
         }
     }
+}
+
+#[tokio::test]
+async fn a_pause_outlives_tables_and_a_paused_plugin_still_receives() {
+    let spec = subscribed("a", &[("stripe", "*", None)]);
+    let engine = engine_of(EngineConfig { pool: 0, ..EngineConfig::default() });
+    let plugin = Arc::new(load(&engine, components::build(&spec)).await.unwrap());
+    let table = |reason: Option<&str>| {
+        let report = PluginReport::loaded("a.wasm".into(), &plugin, reason.map(str::to_owned));
+        let refused = PluginReport::refused("b.wasm".into(), Some(name("a")), "taken".into());
+        RoutingTable::new([Arc::clone(&plugin)], vec![report, refused])
+    };
+    let routes = Routes::default();
+    let mut changes = routes.subscribe();
+    let pause = Pause { at: NOW, reason: "a look".to_owned(), by: PausedBy::Operator };
+    // Before there is anything of that name.
+    routes.pause(name("a"), pause.clone());
+    for swap in [None, Some("parse: no")] {
+        changes.mark_unchanged();
+        routes.swap(table(swap));
+        assert!(changes.has_changed().unwrap());
+        let now = routes.current();
+        assert_eq!((now.runnable().len(), now.paused().len()), (0, 1));
+        assert!(now.get(&name("a")).is_some() && now.running(&name("a")).is_none());
+        assert_eq!(names(&now, &event("charge.succeeded", "{}")), ["a"], "it waits");
+        assert_eq!(now.reports()[0].status, PluginStatus::Paused);
+        let reason = now.reports()[0].reason.as_ref().unwrap();
+        assert!(reason.contains("a look") && reason.contains(swap.unwrap_or_default()), "{reason}");
+        assert_eq!(now.reports()[1].status, PluginStatus::Refused, "nothing of it waits");
+    }
+    changes.mark_unchanged();
+    routes.resume(&name("a"));
+    assert!(changes.has_changed().unwrap());
+    let now = routes.current();
+    assert_eq!((now.runnable(), now.paused().len()), (&[name("a")][..], 0));
+    assert_eq!(now.reports()[0].status, PluginStatus::Stale, "as before the pause");
+    assert!(now.running(&name("a")).is_some());
+}
+
+fn name(name: &str) -> PluginName {
+    name.parse().unwrap()
 }
