@@ -71,7 +71,16 @@ fn the_examples_become_components() {
     let mut heard = Heard::default();
     let built = build(&options, &mut heard).unwrap();
     let names: Vec<&str> = built.components.iter().map(|c| c.package.as_str()).collect();
-    assert_eq!(names, ["charge-succeeded", "fails-on-purpose", "payment-method-attached"]);
+    assert_eq!(
+        names,
+        [
+            "charge-succeeded",
+            "dunning",
+            "fails-on-purpose",
+            "payment-method-attached",
+            "slack-notifier"
+        ]
+    );
     for component in &built.components {
         assert!(component.changed);
         assert!(component.size < MAX_SIZE, "{} has {} bytes", component.package, component.size);

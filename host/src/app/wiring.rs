@@ -50,6 +50,7 @@ pub(crate) fn policy(config: &Config, providers: &Providers) -> Policy {
             settings: own.settings.clone(),
             limits: own.limits.clone(),
             delivery: own.delivery.clone(),
+            order: own.order,
             grants: own.grants.clone(),
         };
         (name.clone(), settings)

@@ -126,16 +126,19 @@ fn card(inspection: &Value, style: Style) -> Vec<(String, Cell)> {
         field("name", Cell::field(manifest, "name"));
         field("version", Cell::field(manifest, "version"));
         field("subscriptions", list(manifest.get("subscriptions"), subscription));
-        field(
-            "asks for",
-            list(manifest.get("requests"), |request| {
-                format!(
-                    "{} {}",
-                    Cell::field(request, "capability").text,
-                    Cell::field(request, "scope").text
-                )
-            }),
-        );
+        let missing = inspection.get("missing").and_then(Value::as_array);
+        let requests = manifest.get("requests").and_then(Value::as_array);
+        let asked: Vec<String> = requests
+            .into_iter()
+            .flatten()
+            .map(|request| {
+                let granted = !missing.is_some_and(|missing| missing.contains(request));
+                let note = if granted { "" } else { " (not granted)" };
+                format!("{}{note}", capability(request))
+            })
+            .collect();
+        field("asks for", Cell::lines(&asked, style));
+        field("is granted", list(inspection.get("grants"), capability));
     }
     field("contract", Cell::field(inspection, "contract"));
     field("size", Cell::bytes(inspection, "size"));
@@ -152,6 +155,12 @@ fn card(inspection: &Value, style: Style) -> Vec<(String, Cell)> {
     }
     field("warnings", warnings);
     fields
+}
+
+/// A capability and its scope.
+fn capability(value: &Value) -> String {
+    let part = |name| Cell::field(value, name).text;
+    format!("{} {}", part("capability"), part("scope"))
 }
 
 fn subscription(subscription: &Value) -> String {
@@ -175,7 +184,10 @@ mod tests {
             "compiled_size": 200_000, "pooled": true,
             "manifest": {"name": "ledger", "version": "1.2.0", "attributes": [],
                 "subscriptions": [{"provider": "stripe", "kind": "charge.*", "filter": "event.livemode"}],
-                "requests": [{"capability": "outbox.http", "scope": "POST https://a/*"}]},
+                "requests": [{"capability": "outbox.http", "scope": "POST https://a/*"},
+                    {"capability": "outbox.emit", "scope": "paid"}]},
+            "grants": [{"capability": "outbox.http", "scope": "* https://a/*"}],
+            "missing": [{"capability": "outbox.emit", "scope": "paid"}],
             "limits": {"cpu": {"secs": 1, "nanos": 500_000_000}, "wall": {"secs": 5, "nanos": 0}, "memory": 67_108_864},
             "warnings": [], "refusal": null,
         })
@@ -187,7 +199,7 @@ mod tests {
         let text = table::card(card(&inspection(), style), style);
         for line in [
             "loads          yes\nname           ledger\nversion        1.2.0\n",
-            "\nsubscriptions  stripe:charge.* if event.livemode\nasks for       outbox.http POST https://a/*\n",
+            "\nsubscriptions  stripe:charge.* if event.livemode\nasks for       outbox.http POST https://a/*, outbox.emit paid (not granted)\nis granted     outbox.http * https://a/*\n",
             "\nsize           88.00 KiB\n",
             "\nimports        signalbox:plugin/kv@0.1.0, signalbox:plugin/log@0.1.0\n",
             "\nlimits         cpu_ms=1500 memory=67108864 wall_ms=5000\n",

@@ -139,6 +139,12 @@ pub struct Limits {
     pub kv_writes: u64,
     /// Bytes the plugin may hold over all keys. Default 64 MiB.
     pub kv_quota: u64,
+    /// Effects and withdrawals a delivery may ask for. Default 100: each is a row of the store and
+    /// a request to somebody, and one event that causes more is a mistake more often than not.
+    pub effects: u32,
+    /// Bytes of all effects of one delivery, bodies and headers: they are one transaction with
+    /// its verdict. Default 1 MiB.
+    pub effect_bytes: u64,
     /// Log records kept of one delivery; the rest are counted. Default 200.
     pub log_records: u32,
     /// Bytes of all kept log records of one delivery. Default 16 KiB.
@@ -158,6 +164,8 @@ impl Default for Limits {
             kv_value: 256 << 10,
             kv_writes: 1 << 20,
             kv_quota: 64 << 20,
+            effects: 100,
+            effect_bytes: 1 << 20,
             log_records: 200,
             log_bytes: 16 << 10,
             hostcall_bytes: 16 << 20,

@@ -12,6 +12,7 @@ use super::bindings::exports::signalbox::plugin::handler as contract;
 use super::filter::Filter;
 use super::guest::{Guest, Role};
 use super::imports::kv::KvSession;
+use super::imports::outbox::OutboxSession;
 use super::imports::wasi::Surroundings;
 use super::logbook::LogBook;
 use super::outcome::bounded;
@@ -30,6 +31,7 @@ use crate::store::Store;
 pub struct Loaded {
     parts: Parts,
     settings: Arc<BTreeMap<String, String>>,
+    grants: Arc<[Grant]>,
 }
 
 pub(super) struct Parts {
@@ -100,7 +102,8 @@ impl fmt::Debug for Loaded {
 impl Loaded {
     pub(super) fn new(mut parts: Parts) -> Self {
         let settings = Arc::new(std::mem::take(&mut parts.settings));
-        Self { parts, settings }
+        let grants = std::mem::take(&mut parts.grants).into();
+        Self { parts, settings, grants }
     }
 
     /// What it says of itself.
@@ -115,7 +118,7 @@ impl Loaded {
         self.parts.digest
     }
 
-    /// What a delivery may use.
+    /// What a delivery may use: the lesser of what the operator gives and the manifest asks for.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.parts.limits
@@ -142,10 +145,10 @@ impl Loaded {
     /// What the operator granted it.
     #[must_use]
     pub fn grants(&self) -> &[Grant] {
-        &self.parts.grants
+        &self.grants
     }
 
-    /// How its deliveries are run.
+    /// How its deliveries are run: what the operator says, and within it the manifest.
     #[must_use]
     pub fn delivery(&self) -> &DeliveryPolicy {
         &self.parts.delivery
@@ -166,16 +169,31 @@ impl Loaded {
     ///
     /// Belongs on a guest thread ([`super::threads::GuestThreads::spawn`]). Never panics and never
     /// errs: every end is an [`Outcome`]. May be dropped at any moment; nothing is left behind.
+    ///
+    /// It reads the store and changes nothing: what the guest wants is in the answer, for `settle`
+    /// to commit or for anybody to look at. A dry run is a call with whatever store it is to see,
+    /// whose answer is thrown away.
     pub async fn call(&self, call: Call, store: Arc<dyn Store>) -> Execution {
         let parts = &self.parts;
         let limits = &parts.limits;
         let started_at = parts.clock.now();
-        let kv = KvSession::new(store, parts.manifest.name.clone(), limits.clone());
+        let kv = KvSession::new(Arc::clone(&store), parts.manifest.name.clone(), limits.clone());
+        let outbox = OutboxSession::new(
+            store,
+            call.delivery.clone(),
+            call.event.source.depth(),
+            Arc::clone(&self.grants),
+            limits.clone(),
+        );
         let guest = Guest::new(
             limits.cpu,
             limits.memory,
             LogBook::new(limits.log_records, limits.log_bytes),
-            Role::Handling { settings: Arc::clone(&self.settings), kv: Box::new(kv) },
+            Role::Handling {
+                settings: Arc::clone(&self.settings),
+                kv: Box::new(kv),
+                outbox: Box::new(outbox),
+            },
             Surroundings::of_attempt(&call.delivery, call.attempt, started_at),
         );
         let bounds =
@@ -193,9 +211,9 @@ impl Loaded {
         })
         .await;
         let logs = ran.guest.logs.take();
-        let (reads, writes) = match ran.guest.role {
-            Role::Handling { kv, .. } => kv.finish(),
-            Role::Describing => (Vec::new(), Vec::new()),
+        let ((reads, writes), (effects, cancels)) = match ran.guest.role {
+            Role::Handling { kv, outbox, .. } => (kv.finish(), outbox.finish()),
+            Role::Describing => Default::default(),
         };
         let mut execution = Execution {
             outcome: Outcome::Ok,
@@ -204,14 +222,17 @@ impl Loaded {
             reads,
             writes: Vec::new(),
             effects: Vec::new(),
-            cancels: Vec::new(),
+            cancels,
             usage: ran.usage,
             logs,
             digest: parts.digest,
             started_at,
         };
         match ran.end {
-            Ok(Ok(())) => execution.writes = writes,
+            Ok(Ok(())) => {
+                execution.writes = writes;
+                execution.effects = effects;
+            }
             Ok(Err(contract::Failure::Retry(retry))) => {
                 execution.outcome = Outcome::Retry;
                 execution.reason = bounded(retry.reason);

@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::filter::FilterError;
 use super::limits::MAX_COMPONENT;
+use super::lines::remedy;
 use crate::domain::delivery::Outcome;
+use crate::domain::grant::{Grant, GrantError};
 use crate::domain::pattern::PatternError;
 use crate::domain::plugin::{CapabilityRequest, NameError, PluginName};
 
@@ -121,12 +123,14 @@ pub enum LoadError {
     #[error("its manifest is refused: {0}")]
     Manifest(#[from] ManifestError),
     /// It asks for more than it is granted.
-    #[error("`{plugin}` asks for what this version of signalbox cannot grant: {}", requests.iter().map(|r| format!("{} `{}`", r.capability, r.scope)).collect::<Vec<_>>().join(", "))]
+    #[error("`{plugin}` asks for what it is not granted: {}", missing.iter().map(|r| format!("{} `{}`", r.capability, r.scope)).collect::<Vec<_>>().join(", "))]
     NotGranted {
         /// Who asks.
         plugin: PluginName,
-        /// For what.
-        requests: Vec<CapabilityRequest>,
+        /// What of its requests is not covered.
+        missing: Vec<CapabilityRequest>,
+        /// What it is granted.
+        granted: Vec<Grant>,
     },
     /// The host could not do its part.
     #[error("the host could not load it: {cause}")]
@@ -143,6 +147,11 @@ pub enum ManifestError {
     /// The name.
     #[error("name: {0}")]
     Name(#[from] NameError),
+    /// The name is a provider's.
+    #[error(
+        "name: `{0}` is a provider's; what this plugin emits would pass for that provider's events"
+    )]
+    ProvidersName(PluginName),
     /// The version.
     #[error("version: `{version}` is not a semantic version ({cause}); write e.g. `1.0.0`")]
     Version {
@@ -189,6 +198,30 @@ pub enum ManifestError {
         index: usize,
         /// What is wrong with it.
         cause: FilterError,
+    },
+    /// A request that cannot be read.
+    #[error("requests[{index}]: {cause}")]
+    Request {
+        /// Which request, from 0.
+        index: usize,
+        /// What is wrong with it.
+        cause: GrantError,
+    },
+    /// A request for a secret that can have no such name.
+    #[error("requests[{index}]: `{name}` is no name of a secret; use letters, digits, `-` and `_`")]
+    SecretName {
+        /// Which request, from 0.
+        index: usize,
+        /// As it came.
+        name: String,
+    },
+    /// It asks for too much.
+    #[error("requests: there are {count}, and at most {most} are taken; ask for wider scopes")]
+    TooManyRequests {
+        /// How many.
+        count: usize,
+        /// The most.
+        most: usize,
     },
     /// A known attribute with a value it cannot have.
     #[error("attributes: `{name}` is `{value}`; it must be {must}")]
@@ -263,8 +296,11 @@ impl LoadError {
                                       function of signalbox"
                     .to_owned()
             }
+            Self::Manifest(ManifestError::ProvidersName(_)) => {
+                "give the plugin a name of its own and build it again".to_owned()
+            }
             Self::Manifest(_) => "correct what `describe` answers and build it again".to_owned(),
-            Self::NotGranted { plugin, requests } => grant_lines(plugin, requests),
+            Self::NotGranted { plugin, missing, granted } => remedy(plugin, missing, granted),
             Self::Host { .. } => "see the host's log; the file may be good".to_owned(),
         }
     }
@@ -278,18 +314,6 @@ fn imports_remedy(imports: &[String]) -> &'static str {
     } else {
         "build it against wit/0.1 alone, and WASI 0.2 without sockets and HTTP"
     }
-}
-
-fn grant_lines(plugin: &PluginName, requests: &[CapabilityRequest]) -> String {
-    let grant = |r: &CapabilityRequest| {
-        format!("{{ capability = {:?}, scope = {:?} }}", r.capability, r.scope)
-    };
-    let grants: Vec<_> = requests.iter().map(grant).collect();
-    format!(
-        "remove the requests from the manifest, or use a version that can grant them, with \
-         these lines in signalbox.toml:\n[plugin.{plugin}]\ngrants = [{}]",
-        grants.join(", ")
-    )
 }
 
 fn list(names: &[String]) -> String {

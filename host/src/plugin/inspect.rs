@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use super::engine::Engine;
 use super::error::{LoadError, Step};
 use super::load::{HANDLER, Policy, Prepared, split};
-use crate::domain::plugin::{CodeDigest, Limits, Manifest};
+use crate::domain::grant::{Grant, uncovered};
+use crate::domain::plugin::{CapabilityRequest, CodeDigest, Limits, Manifest};
 
 /// What was found.
 #[derive(Debug, Clone, Serialize)]
@@ -30,6 +31,10 @@ pub struct Inspection {
     pub pooled: Option<bool>,
     /// What it says of itself, requests included.
     pub manifest: Option<Manifest>,
+    /// What the operator grants a plugin of this name, once that is known.
+    pub grants: Vec<CapabilityRequest>,
+    /// What it asks for that no grant covers.
+    pub missing: Vec<CapabilityRequest>,
     /// What a delivery may use.
     pub limits: Option<Limits>,
     /// What is odd about it.
@@ -72,6 +77,8 @@ impl Engine {
             compiled_size: None,
             pooled: None,
             manifest: None,
+            grants: Vec::new(),
+            missing: Vec::new(),
             limits: None,
             warnings: Vec::new(),
             refusal: None,
@@ -90,10 +97,15 @@ impl Engine {
     ) -> Result<(), LoadError> {
         let prepared = self.prepare(bytes).await?;
         seen.take(&prepared);
-        let loaded = self.finish(prepared, policy).await?;
-        seen.manifest = Some(loaded.manifest().clone());
+        let (linked, checked) = self.described(&prepared, policy).await?;
+        seen.warnings.clone_from(&checked.warnings);
+        let grants = policy.of(&checked.manifest.name).grants;
+        seen.grants = grants.iter().map(Grant::shown).collect();
+        // What cannot be read did not pass the manifest's check.
+        seen.missing = uncovered(&checked.manifest.requests, &grants).unwrap_or_default();
+        seen.manifest = Some(checked.manifest.clone());
+        let loaded = self.admit(prepared, linked, checked, policy)?;
         seen.limits = Some(loaded.limits().clone());
-        seen.warnings = loaded.warnings().to_vec();
         seen.pooled = Some(loaded.pooled());
         Ok(())
     }

@@ -35,7 +35,7 @@
 //!
 //! Strings and lists are copied into the host's memory before a host function sees them;
 //! `hostcall_bytes` bounds that copy for each call, and the answer of `handle` as well. What the
-//! host keeps of it is bounded by the limits of `kv` and `log`.
+//! host keeps of it is bounded by the limits of `kv`, `outbox` and `log`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -70,6 +70,21 @@ pub const MAX_READ_SET: u64 = 4 << 20;
 
 /// Keys of one page of `kv.keys`: 50 KiB at the greatest length of a key.
 pub const KEYS_PER_PAGE: usize = 100;
+
+/// Longest delay of an effect: a yearly timer, and a month to spare. Milliseconds would hold times
+/// that no calendar has.
+pub const MAX_DELAY: Duration = Duration::from_secs(400 * 86_400);
+
+/// A delay from which on an event no longer counts as led to by the one at hand (see
+/// `domain::notice::MAX_DEPTH`): a loop this slow harms nothing and may be what is wanted.
+pub const BEGINS_ANEW: Duration = Duration::from_secs(60);
+
+/// Bytes of a URL: what servers take at most.
+pub const MAX_URL: usize = 8 << 10;
+
+/// Bytes of the type of an event that a plugin makes: it is part of keys of the store and of
+/// labels of metrics. The longest of Stripe's has 67.
+pub const MAX_KIND: usize = 128;
 
 /// Bytes of a table's element.
 const TABLE_ELEMENT: u64 = 8;

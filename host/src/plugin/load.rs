@@ -19,11 +19,12 @@ use super::imports;
 use super::imports::wasi::Surroundings;
 use super::limits::{DESCRIBE_BYTES, DESCRIBE_CPU, DESCRIBE_WALL};
 use super::logbook::LogBook;
+use super::manifest::Checked;
 use super::run::{Bounds, run};
 use super::{manifest, sniff};
-use crate::domain::delivery::Outcome;
-use crate::domain::grant::Grant;
-use crate::domain::plugin::{CodeDigest, DeliveryPolicy, Limits, PluginName};
+use crate::domain::delivery::{Order, Outcome};
+use crate::domain::grant::{Grant, uncovered};
+use crate::domain::plugin::{CodeDigest, DeliveryPolicy, Limits, Manifest, PluginName};
 
 /// The export every plugin has, without its version.
 pub(super) const HANDLER: &str = "signalbox:plugin/handler";
@@ -38,8 +39,10 @@ pub struct PluginSettings {
     pub settings: BTreeMap<String, String>,
     /// What one delivery may use.
     pub limits: Limits,
-    /// How its deliveries are run.
+    /// How its deliveries are run, but for the order where `order` or its manifest names one.
     pub delivery: DeliveryPolicy,
+    /// In which order, where the operator says so: it goes before what the manifest says.
+    pub order: Option<Order>,
     /// What it may ask for.
     pub grants: Vec<Grant>,
 }
@@ -54,13 +57,19 @@ pub struct Policy {
     /// How deliveries are run where a plugin's settings say nothing.
     pub delivery: DeliveryPolicy,
     /// Names of the providers this host knows; empty when that is not known. A subscription to
-    /// another one is a warning.
+    /// anything else is a warning, and no plugin may have such a name: it could pass what it emits
+    /// off as theirs.
     pub providers: Vec<String>,
 }
 
 impl Policy {
+    /// Whose events may come: providers, and plugins that have settings.
+    fn known(&self) -> manifest::Known<'_> {
+        manifest::Known { providers: &self.providers, plugins: self.plugins.keys().collect() }
+    }
+
     /// What holds for one plugin.
-    fn of(&self, plugin: &PluginName) -> PluginSettings {
+    pub(super) fn of(&self, plugin: &PluginName) -> PluginSettings {
         let default = || PluginSettings {
             limits: self.limits.clone(),
             delivery: self.delivery.clone(),
@@ -104,23 +113,40 @@ impl Engine {
         prepared: Prepared,
         policy: &Policy,
     ) -> Result<Loaded, LoadError> {
+        let (linked, checked) = self.described(&prepared, policy).await?;
+        self.admit(prepared, linked, checked, policy)
+    }
+
+    /// Link, describe, check the manifest.
+    pub(super) async fn described(
+        &self,
+        prepared: &Prepared,
+        policy: &Policy,
+    ) -> Result<(PluginPre<Guest>, Checked), LoadError> {
         let defaults = &policy.limits;
         let linked = link(self.0.backend(prepared.pooled), &prepared.component)?;
         let memory = defaults.memory.max(Limits::default().memory);
         let mut answer = self.describe(linked.clone(), memory).await;
         if let Err(LoadError::Describe { outcome: Outcome::Saturated, .. }) = answer {
             // A busy host must not refuse a good file.
-            answer = self.describe(self.beside_pool(&prepared)?, memory).await;
+            answer = self.describe(self.beside_pool(prepared)?, memory).await;
         }
-        let answer = answer?;
-        let checked = manifest::check(answer, &policy.providers)?;
+        Ok((linked, manifest::check(answer?, &policy.known())?))
+    }
+
+    /// Grant, and give what the operator and the manifest say.
+    pub(super) fn admit(
+        &self,
+        prepared: Prepared,
+        linked: PluginPre<Guest>,
+        checked: Checked,
+        policy: &Policy,
+    ) -> Result<Loaded, LoadError> {
         let manifest = checked.manifest;
-        if !manifest.requests.is_empty() {
-            let requests = manifest.requests;
-            return Err(LoadError::NotGranted { plugin: manifest.name, requests });
-        }
         let own = policy.of(&manifest.name);
-        let limits = own.limits;
+        granted(&manifest, &own.grants)?;
+        let limits = checked.wishes.limits(own.limits);
+        let delivery = checked.wishes.delivery(own.delivery, own.order);
         let (pre, pooled) = if prepared.pooled && limits.memory > POOLED_MEMORY {
             (self.beside_pool(&prepared)?, false)
         } else {
@@ -136,7 +162,7 @@ impl Engine {
             warnings: checked.warnings,
             limits,
             settings: own.settings,
-            delivery: own.delivery,
+            delivery,
             grants: own.grants,
             clock: Arc::clone(&self.0.clock),
         }))
@@ -154,6 +180,17 @@ impl Engine {
     ) -> Result<contract::Manifest, LoadError> {
         self.0.guests.spawn(async move { describe(&pre, memory).await }).await.map_err(host)?
     }
+}
+
+/// See that the operator grants everything that the manifest asks for.
+fn granted(manifest: &Manifest, grants: &[Grant]) -> Result<(), LoadError> {
+    // What cannot be read did not pass the manifest's check.
+    let missing =
+        uncovered(&manifest.requests, grants).unwrap_or_else(|_| manifest.requests.clone());
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(LoadError::NotGranted { plugin: manifest.name.clone(), missing, granted: grants.to_vec() })
 }
 
 fn host(cause: impl std::fmt::Display) -> LoadError {

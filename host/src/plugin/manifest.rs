@@ -5,7 +5,11 @@ use std::sync::Arc;
 use super::bindings::exports::signalbox::plugin::handler as contract;
 use super::error::ManifestError;
 use super::filter::Filter;
-use crate::domain::plugin::{CapabilityRequest, Manifest, Subscription};
+use super::imports::secret_name;
+use super::wishes::{Taken, Wishes};
+use crate::domain::grant::{SECRET, uncovered};
+use crate::domain::notice;
+use crate::domain::plugin::{CapabilityRequest, Manifest, PluginName, Subscription};
 
 /// Most subscriptions of one plugin: as many as Stripe has event types.
 const MAX_SUBSCRIPTIONS: usize = 300;
@@ -15,16 +19,33 @@ const MAX_SUBSCRIPTIONS: usize = 300;
 pub(super) struct Checked {
     pub(super) manifest: Manifest,
     pub(super) filters: Vec<Option<Arc<Filter>>>,
+    pub(super) wishes: Wishes,
     pub(super) warnings: Vec<String>,
 }
 
-/// Check every part of `answer`. `providers` are those this host knows; a subscription to another
-/// one is a warning, since the host may learn it later.
+/// Whose events are known to come. Others are no mistake: the host may learn a provider later, and
+/// a plugin may be dropped in.
+pub(super) struct Known<'a> {
+    /// Empty when that is not known.
+    pub(super) providers: &'a [String],
+    /// Those that have settings; not all there are.
+    pub(super) plugins: Vec<&'a PluginName>,
+}
+
+/// Most requests of one plugin: each is a line for the operator to judge.
+const MAX_REQUESTS: usize = 100;
+
+/// Check every part of `answer`.
 pub(super) fn check(
     answer: contract::Manifest,
-    providers: &[String],
+    known: &Known<'_>,
 ) -> Result<Checked, ManifestError> {
-    let name = answer.name.parse()?;
+    let name: PluginName = answer.name.parse()?;
+    if known.providers.iter().any(|other| other == name.as_str())
+        || name.as_str() == notice::PROVIDER
+    {
+        return Err(ManifestError::ProvidersName(name));
+    }
     let version = answer.version.parse().map_err(|cause: semver::Error| {
         ManifestError::Version { version: answer.version.clone(), cause: cause.to_string() }
     })?;
@@ -43,10 +64,11 @@ pub(super) fn check(
         if !provider_name(&provider) {
             return Err(ManifestError::Provider { index, provider });
         }
-        if !providers.is_empty() && !providers.contains(&provider) {
-            let known = providers.join(", ");
+        if provider != name.as_str() && !known.holds(&provider) {
+            let known = known.providers.join(", ");
             warnings.push(format!(
-                "subscriptions[{index}]: no provider `{provider}` is known here, only {known}"
+                "subscriptions[{index}]: no provider `{provider}` is known here, only {known}; \
+                 nothing will come unless a plugin of that name emits it"
             ));
         }
         let kind = entry.kind.parse().map_err(|cause| ManifestError::Pattern { index, cause })?;
@@ -55,13 +77,40 @@ pub(super) fn check(
         filters.push(filter.map(Arc::new));
         subscriptions.push(Subscription { provider, kind, filter: entry.filter });
     }
-    attributes(&answer.attributes, &mut warnings)?;
-    let request =
-        |r: contract::Request| CapabilityRequest { capability: r.capability, scope: r.scope };
-    let requests = answer.requests.into_iter().map(request).collect();
+    let wishes = attributes(&answer.attributes, &mut warnings)?;
+    let requests = requests(answer.requests)?;
     let attributes = answer.attributes;
     let manifest = Manifest { name, version, subscriptions, requests, attributes };
-    Ok(Checked { manifest, filters, warnings })
+    Ok(Checked { manifest, filters, wishes, warnings })
+}
+
+impl Known<'_> {
+    fn holds(&self, provider: &str) -> bool {
+        self.providers.is_empty()
+            || provider == notice::PROVIDER
+            || self.providers.iter().any(|known| known == provider)
+            || self.plugins.iter().any(|plugin| plugin.as_str() == provider)
+    }
+}
+
+/// See that each can be read; whether it is granted is another question.
+fn requests(answer: Vec<contract::Request>) -> Result<Vec<CapabilityRequest>, ManifestError> {
+    if answer.len() > MAX_REQUESTS {
+        let count = answer.len();
+        return Err(ManifestError::TooManyRequests { count, most: MAX_REQUESTS });
+    }
+    let mut requests = Vec::with_capacity(answer.len());
+    for (index, contract::Request { capability, scope }) in answer.into_iter().enumerate() {
+        if capability == SECRET && !secret_name(&scope) {
+            return Err(ManifestError::SecretName { index, name: scope });
+        }
+        let request = CapabilityRequest { capability, scope };
+        if let Err(cause) = uncovered(std::slice::from_ref(&request), &[]) {
+            return Err(ManifestError::Request { index, cause });
+        }
+        requests.push(request);
+    }
+    Ok(requests)
 }
 
 /// A provider's name holds no dot (see `EventKey`) and nothing that needs quoting.
@@ -73,20 +122,19 @@ fn provider_name(name: &str) -> bool {
 fn attributes(
     attributes: &[(String, String)],
     warnings: &mut Vec<String>,
-) -> Result<(), ManifestError> {
+) -> Result<Wishes, ManifestError> {
+    let mut wishes = Wishes::default();
     for (name, value) in attributes {
-        let must = match name.as_str() {
-            "description" => continue,
-            "ordering" if matches!(value.as_str(), "object" | "none") => continue,
-            "ordering" => "`object` or `none`",
-            "concurrency" if value.parse::<u32>().is_ok_and(|n| n > 0) => continue,
-            "concurrency" => "a whole number above zero",
-            _ => {
-                warnings.push(format!("attributes: `{name}` is unknown and ignored"));
-                continue;
+        match wishes.take(name, value) {
+            Taken::Yes => {}
+            Taken::Bad(must) => {
+                let (name, value) = (name.clone(), value.clone());
+                return Err(ManifestError::Attribute { name, value, must });
             }
-        };
-        return Err(ManifestError::Attribute { name: name.clone(), value: value.clone(), must });
+            Taken::Unknown => {
+                warnings.push(format!("attributes: `{name}` is unknown and ignored"));
+            }
+        }
     }
-    Ok(())
+    Ok(wishes)
 }

@@ -19,6 +19,7 @@ mod guest;
 mod imports;
 pub mod inspect;
 pub mod limits;
+mod lines;
 pub mod load;
 mod logbook;
 mod manifest;
@@ -27,6 +28,7 @@ pub mod routes;
 mod run;
 mod sniff;
 pub mod threads;
+mod wishes;
 
 pub use call::{Call, Execution, Loaded};
 pub use engine::{Engine, EngineConfig, EngineError};

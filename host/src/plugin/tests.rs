@@ -19,6 +19,7 @@ pub(crate) mod memory;
 
 mod kv;
 mod load;
+mod outbox;
 mod routing;
 mod run;
 
@@ -51,13 +52,17 @@ pub(crate) fn event(kind: &str, body: &str) -> VerifiedEvent {
 }
 
 pub(crate) fn call_of(plugin: &Loaded) -> Call {
+    call_from(plugin, Source::Webhook)
+}
+
+fn call_from(plugin: &Loaded, source: Source) -> Call {
     let event = event("charge.succeeded", r#"{"data":{"object":{"amount":1}}}"#);
     let delivery = DeliveryId { event: event.key.clone(), plugin: plugin.manifest().name.clone() };
     let event = StoredEvent {
         seq: EventSeq(1),
         endpoint: EndpointId(uuid::Uuid::nil()),
         received_at: NOW,
-        source: Source::Webhook,
+        source,
         event,
     };
     Call { event: Arc::new(event), delivery, attempt: 1, replay: false }

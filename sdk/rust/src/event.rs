@@ -13,7 +13,9 @@ use serde_json::Value;
 
 use crate::Failure;
 
-/// One webhook whose signature the host verified. The same for every attempt.
+/// One webhook whose signature the host verified, or an event that the host made: something a
+/// plugin emitted, the answer to a request, or what happened in the host itself (provider
+/// `signalbox`). The same for every attempt.
 pub struct Event {
     pub(crate) id: String,
     pub(crate) provider: String,
@@ -106,7 +108,7 @@ impl Event {
         &self.content_type
     }
 
-    /// The very bytes the signature covers.
+    /// The very bytes: those the signature covers, or what was emitted or answered.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -197,11 +199,21 @@ impl Event {
     }
 
     fn read<T: DeserializeOwned>(&self, part: &str, wanted: &str) -> Result<T, ShapeError> {
-        serde_json::from_slice(&self.body).map_err(|source| ShapeError {
-            what: format!("{part} of `{}` is not {}", self.kind, short(wanted)),
-            source,
-        })
+        read(&self.body, part, &self.kind, wanted)
     }
+}
+
+/// JSON as a `T`, or which part of what is none.
+pub(crate) fn read<T: DeserializeOwned>(
+    body: &[u8],
+    part: &str,
+    kind: &str,
+    wanted: &str,
+) -> Result<T, ShapeError> {
+    serde_json::from_slice(body).map_err(|source| ShapeError {
+        what: format!("{part} of `{kind}` is not {}", short(wanted)),
+        source,
+    })
 }
 
 impl fmt::Debug for Event {

@@ -6,10 +6,13 @@
 mod event;
 mod failure;
 mod plugin;
+mod reply;
 
 pub mod config;
 pub mod kv;
 pub mod log;
+pub mod outbox;
+pub mod timer;
 
 mod host;
 #[cfg(not(target_arch = "wasm32"))]
@@ -18,11 +21,13 @@ pub mod testing;
 pub use event::{Delivery, Event, ShapeError};
 pub use failure::{Failure, OrFail};
 pub use plugin::{IntoVerdict, Plugin, Receiver, Receives};
+pub use reply::Reply;
 pub use signalbox_sdk_macros::{plugin, receiver};
 
 /// What almost every plugin needs.
 pub mod prelude {
-    pub use crate::{Delivery, Event, Failure, OrFail, config, kv, plugin, receiver};
+    pub use crate::{Delivery, Event, Failure, OrFail, plugin, receiver};
+    pub use crate::{config, kv, outbox, timer};
     pub use crate::{debug, error, info, trace, warn};
     pub use crate::{reject, retry};
 }

@@ -19,6 +19,7 @@ pub struct Identity {
     pub name: &'static str,
     pub version: &'static str,
     pub attributes: &'static [(&'static str, &'static str)],
+    pub requests: &'static [(&'static str, &'static str)],
 }
 
 /// A function and the events it takes: what [`#[receiver]`](crate::receiver) says of it.
@@ -108,7 +109,13 @@ impl Plugin {
         self.identity.version
     }
 
-    /// Facts and preferences: `description`, `ordering`, `concurrency`.
+    /// What it asks the operator to grant: capability and scope.
+    #[must_use]
+    pub const fn requests(&self) -> &'static [(&'static str, &'static str)] {
+        self.identity.requests
+    }
+
+    /// Facts and preferences: `description`, `ordering`, `concurrency`, `limit-cpu` and its like.
     #[must_use]
     pub const fn attributes(&self) -> &'static [(&'static str, &'static str)] {
         self.identity.attributes

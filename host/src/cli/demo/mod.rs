@@ -129,9 +129,12 @@ async fn build_examples(out: &Path, cx: &mut Context) -> anyhow::Result<()> {
     if !Path::new(EXAMPLES).join("Cargo.toml").is_file() {
         bail!("{EXAMPLES}/ is not here: start the demo in a clone of the project");
     }
-    for component in build_command::build_into(Path::new(EXAMPLES), out, cx).await?.components {
-        let (package, kilobytes) = (component.package, component.size.div_ceil(1_000));
-        line(cx, format_args!("    {package:<26} {kilobytes} KB"))?;
+    for example in setup::EXAMPLES {
+        let project = Path::new(EXAMPLES).join(example);
+        for component in build_command::build_into(&project, out, cx).await?.components {
+            let (package, kilobytes) = (component.package, component.size.div_ceil(1_000));
+            line(cx, format_args!("    {package:<26} {kilobytes} KB"))?;
+        }
     }
     Ok(())
 }

@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use uuid::Uuid;
 
+/// The examples that are shown: those that send nothing. The others (`dunning`, `slack-notifier`)
+/// need grants for services on the net, and a demo sends nobody anything.
+pub(super) const EXAMPLES: [&str; 3] =
+    ["charge-succeeded", "payment-method-attached", "fails-on-purpose"];
+
 /// Where everything of a demo is.
 pub(super) struct Place {
     pub(super) config: PathBuf,

@@ -143,6 +143,8 @@ pub(super) fn limits(mut table: Table<'_>, default: &Limits) -> Limits {
         kv_value: size(&mut table, "kv_value", default.kv_value, 0, 1 << 20),
         kv_writes: size(&mut table, "kv_writes", default.kv_writes, 0, 2 << 20),
         kv_quota: size(&mut table, "kv_quota", default.kv_quota, 0, 1 << 40),
+        effects: number(&mut table, "effects", default.effects),
+        effect_bytes: size(&mut table, "effect_bytes", default.effect_bytes, 0, 2 << 20),
         log_records: number(&mut table, "log_records", default.log_records),
         log_bytes: size(&mut table, "log_bytes", default.log_bytes, 0, 1 << 20),
         hostcall_bytes: size(&mut table, "hostcall_bytes", default.hostcall_bytes, 1, 4 << 30),

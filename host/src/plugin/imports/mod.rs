@@ -1,7 +1,7 @@
 //! What a guest can call: the package's own interfaces and a WASI with nothing behind it.
 //!
-//! One file per interface. Which of them exist is decided here alone; grants come with the
-//! interfaces that need them.
+//! One file per interface. Which of them exist is decided here alone; what a grant covers is judged
+//! by the interface that needs it.
 
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
@@ -12,14 +12,18 @@ use super::guest::Guest;
 mod config;
 pub(super) mod kv;
 mod log;
+pub(super) mod outbox;
 pub(super) mod wasi;
 
+pub(super) use outbox::secret_name;
+
 /// Interfaces of the package that this host provides, in version 0.1.
-pub(super) const PACKAGE: [&str; 4] = [
+pub(super) const PACKAGE: [&str; 5] = [
     "signalbox:plugin/types",
     "signalbox:plugin/log",
     "signalbox:plugin/config",
     "signalbox:plugin/kv",
+    "signalbox:plugin/outbox",
 ];
 
 /// Everything a guest may import.

@@ -3,6 +3,9 @@
 use std::fs;
 
 use super::*;
+use crate::domain::delivery::{Order, Outcome};
+use crate::domain::grant::{self, Grant};
+use crate::domain::plugin::DeliveryPolicy;
 use crate::plugin::PluginSettings;
 use crate::plugin::error::{ManifestError, Step};
 use crate::plugin::limits::MAX_COMPONENT;
@@ -90,9 +93,9 @@ async fn another_contract_is_named() {
     let changed = components::wat(&text.replace("\"operations\"", "\"operations\" \"other\""));
     let error = refusal(changed).await;
     assert!(matches!(error, LoadError::Types { .. }), "{error}");
-    let foreign = components::wat(&text.replace("plugin/config@", "plugin/outbox@"));
+    let foreign = components::wat(&text.replace("plugin/config@", "plugin/objects@"));
     let error = refusal(foreign).await;
-    assert!(error.to_string().contains("`signalbox:plugin/outbox@0.1.0`"), "{error}");
+    assert!(error.to_string().contains("`signalbox:plugin/objects@0.1.0`"), "{error}");
 }
 
 #[tokio::test]
@@ -146,6 +149,16 @@ async fn every_part_of_a_manifest_is_checked() {
         (bad(&|s| s.subscriptions = vec![s.subscriptions[0].clone(); 301]), "at most 300"),
         (bad(&|s| s.attributes = vec![("ordering".into(), "x".into())]), "`object` or `none`"),
         (bad(&|s| s.attributes = vec![("concurrency".into(), "0".into())]), "above zero"),
+        (bad(&|s| s.attributes = vec![("limit-cpu".into(), "fast".into())]), "such as `200ms`"),
+        (bad(&|s| s.attributes = vec![("limit-memory".into(), "16MB".into())]), "`16MiB`"),
+        (
+            bad(&|s| s.requests = vec![("outbox.http".into(), "a.com".into())]),
+            "requests[0]: `a.com`",
+        ),
+        (bad(&|s| s.requests = vec![("outbox.emit".into(), "a..b".into())]), "requests[0]: `a..b`"),
+        (bad(&|s| s.requests = vec![("secret".into(), "a\" b".into())]), "no name of a secret"),
+        (bad(&|s| s.requests = vec![("secret".into(), "a".into()); 101]), "at most 100"),
+        (bad(&|s| "signalbox".clone_into(&mut s.name)), "`signalbox` is a provider's"),
     ] {
         let error = load(&engine, bytes).await.unwrap_err();
         assert_eq!(error.step(), Step::Manifest, "{error}");
@@ -153,6 +166,15 @@ async fn every_part_of_a_manifest_is_checked() {
     }
     let error = load(&engine, bad(&|s| s.subscriptions.clear())).await.unwrap_err();
     assert_eq!(error, LoadError::Manifest(ManifestError::NoSubscription));
+}
+
+#[tokio::test]
+async fn a_providers_name_is_no_plugins() {
+    let policy = Policy { providers: vec!["stripe".to_owned()], ..Policy::default() };
+    let bytes = Bytes::from(components::noop("stripe", KINDS));
+    let error = engine().load(bytes.clone(), &policy).await.unwrap_err();
+    assert!(matches!(error, LoadError::Manifest(ManifestError::ProvidersName(_))), "{error}");
+    engine().load(bytes, &Policy::default()).await.unwrap();
 }
 
 #[tokio::test]
@@ -169,16 +191,94 @@ async fn what_cannot_be_granted_is_refused_with_the_lines_to_paste() {
     assert!(error.remedy().contains(lines), "{}", error.remedy());
 }
 
+/// What the operator says of the plugin `a`.
+fn policy_of(own: PluginSettings) -> Policy {
+    Policy { plugins: [("a".parse().unwrap(), own)].into(), ..Policy::default() }
+}
+
+#[tokio::test]
+async fn what_is_granted_loads_and_what_is_missing_is_named() {
+    let spec = components::Spec {
+        requests: vec![
+            ("outbox.http".to_owned(), "POST https://example.com/hook".to_owned()),
+            ("outbox.emit".to_owned(), "reminder.due".to_owned()),
+            ("secret".to_owned(), "TOKEN".to_owned()),
+        ],
+        ..components::spec("a", KINDS)
+    };
+    let bytes = Bytes::from(components::build(&spec));
+    let http = |secrets| Grant::parse(grant::HTTP, "POST https://example.com/*", secrets).unwrap();
+    let emit = Grant::parse(grant::EMIT, "reminder.*", vec![]).unwrap();
+    let load = async |grants: Vec<Grant>| {
+        let own = PluginSettings { grants, ..PluginSettings::default() };
+        engine().load(bytes.clone(), &policy_of(own)).await
+    };
+    let all = vec![http(vec!["TOKEN".to_owned()]), emit.clone()];
+    assert_eq!(load(all.clone()).await.unwrap().grants(), all);
+    let error = load(vec![http(vec![]), emit]).await.unwrap_err();
+    assert_eq!(error.step(), Step::Grants);
+    assert!(error.to_string().ends_with("is not granted: secret `TOKEN`"), "{error}");
+    assert!(error.remedy().contains("secrets = [\"TOKEN\"]"), "{}", error.remedy());
+    let error = load(vec![http(vec!["TOKEN".to_owned()])]).await.unwrap_err();
+    assert!(error.to_string().ends_with("is not granted: outbox.emit `reminder.due`"), "{error}");
+}
+
+#[tokio::test]
+async fn the_lesser_of_both_limits_holds() {
+    let spec = components::Spec {
+        attributes: vec![
+            ("limit-cpu".to_owned(), "200ms".to_owned()),
+            ("limit-memory".to_owned(), "1GiB".to_owned()),
+            ("ordering".to_owned(), "none".to_owned()),
+            ("concurrency".to_owned(), "4".to_owned()),
+        ],
+        ..components::spec("a", KINDS)
+    };
+    let bytes = Bytes::from(components::build(&spec));
+    let plugin = engine().load(bytes.clone(), &Policy::default()).await.unwrap();
+    assert_eq!(plugin.limits(), &Limits { cpu: Duration::from_millis(200), ..Limits::default() });
+    assert_eq!(plugin.delivery().order, Order::None);
+    assert_eq!(plugin.delivery().concurrency, Some(4));
+    let order = Order::Object { skip_after: Some(2) };
+    let own = PluginSettings {
+        limits: Limits { cpu: Duration::from_millis(100), ..Limits::default() },
+        delivery: DeliveryPolicy { concurrency: Some(2), ..DeliveryPolicy::default() },
+        order: Some(order),
+        ..PluginSettings::default()
+    };
+    let plugin = engine().load(bytes, &policy_of(own)).await.unwrap();
+    assert_eq!(plugin.limits().cpu, Duration::from_millis(100));
+    assert_eq!(plugin.delivery().order, order);
+    assert_eq!(plugin.delivery().concurrency, Some(2));
+}
+
+/// Built before there was `outbox`: what was deployed then loads now, and must for ever.
+#[tokio::test]
+async fn an_old_component_loads_and_runs() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/plugin/tests/before-outbox.wasm");
+    let bytes = fs::read(file).unwrap();
+    let engine = engine();
+    let plugin = load(&engine, bytes.clone()).await.unwrap();
+    let ended = once(&engine, plugin).await;
+    assert_eq!(ended.outcome, Outcome::Reject, "{}", ended.reason);
+    assert!(ended.reason.contains("no receiver of payment-method-attached"), "{}", ended.reason);
+    let seen = engine.inspect(bytes.into(), &Policy::default()).await;
+    assert!(!seen.imports.iter().any(|import| import.contains("outbox")), "{:?}", seen.imports);
+}
+
 #[tokio::test]
 async fn oddities_are_warnings() {
     let mut spec = components::spec("a", KINDS);
-    spec.subscriptions.push(("acme".to_owned(), "*".to_owned(), None));
+    for provider in ["acme", "a", "signalbox", "ledger"] {
+        spec.subscriptions.push((provider.to_owned(), "*".to_owned(), None));
+    }
     spec.attributes = vec![
         ("description".to_owned(), "good".to_owned()),
         ("colour".to_owned(), "red".to_owned()),
         ("ordering".to_owned(), "none".to_owned()),
     ];
-    let policy = Policy { providers: vec!["stripe".to_owned()], ..Policy::default() };
+    let plugins = [("ledger".parse().unwrap(), PluginSettings::default())].into();
+    let policy = Policy { providers: vec!["stripe".to_owned()], plugins, ..Policy::default() };
     let bytes = Bytes::from(components::build(&spec));
     let plugin = engine().load(bytes, &policy).await.unwrap();
     let [provider, attribute] = plugin.warnings() else { panic!("{:?}", plugin.warnings()) };
@@ -200,7 +300,7 @@ async fn the_operators_settings_hold() {
     assert_eq!(a.limits().memory, 1 << 30);
     assert_eq!(a.settings()["channel"], "#money");
     assert!(!a.pooled(), "a slot of the pool is smaller than its limit");
-    assert_eq!(once(&engine, a).await.outcome, crate::domain::delivery::Outcome::Ok);
+    assert_eq!(once(&engine, a).await.outcome, Outcome::Ok);
     let b = engine.load(components::noop("b", KINDS).into(), &policy).await.unwrap();
     assert_eq!(b.limits(), &Limits::default());
     assert!(b.pooled());
@@ -220,7 +320,7 @@ async fn what_does_not_fit_the_pool_runs_beside_it() {
     );
     let plugin = load(&engine, components::wat(&wide)).await.unwrap();
     assert!(!plugin.pooled());
-    assert_eq!(once(&engine, plugin).await.outcome, crate::domain::delivery::Outcome::Ok);
+    assert_eq!(once(&engine, plugin).await.outcome, Outcome::Ok);
 }
 
 #[tokio::test]
@@ -262,7 +362,7 @@ async fn the_cache_serves_the_next_start_and_damage_is_compiled_over() {
         fs::write(&entry, &damage).unwrap();
         let engine = caching(dir.path());
         let plugin = load(&engine, bytes.clone()).await.unwrap();
-        assert_eq!(once(&engine, plugin).await.outcome, crate::domain::delivery::Outcome::Ok);
+        assert_eq!(once(&engine, plugin).await.outcome, Outcome::Ok);
         assert_ne!(fs::read(&entry).unwrap(), damage, "it was compiled again");
     }
 }
@@ -287,6 +387,14 @@ async fn inspection_tells_what_loading_would() {
     let json = serde_json::to_value(&seen).unwrap();
     assert!(json["compiled_size"].as_u64().unwrap() > 0);
     assert_eq!(json["digest"], seen.digest.to_string());
+
+    let asking = components::Spec {
+        requests: vec![("outbox.emit".to_owned(), "*".to_owned())],
+        ..components::spec("a", KINDS)
+    };
+    let seen = engine.inspect(components::build(&asking).into(), &policy).await;
+    assert_eq!(seen.refusal.unwrap().step, Step::Grants);
+    assert_eq!(seen.missing, seen.manifest.unwrap().requests, "what it asks for is shown");
 
     let seen = engine.inspect(components::wants_sockets("a", KINDS).into(), &policy).await;
     let refusal = seen.refusal.unwrap();

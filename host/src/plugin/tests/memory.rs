@@ -1,7 +1,7 @@
 //! A store that holds the state of plugins in memory and nothing else.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crate::domain::clock::Timestamp;
 use crate::domain::dead::DeadGroup;
 use crate::domain::delivery::{Delivery, DeliveryId};
-use crate::domain::effect::{Effect, EffectId};
+use crate::domain::effect::{Action, Effect, EffectId, EffectStatus};
 use crate::domain::endpoint::{Endpoint, EndpointId};
 use crate::domain::event::{EventKey, StoredEvent};
 use crate::domain::kv::{KvEntry, KvPage, KvRange, KvVersion, KvWrite};
@@ -23,6 +23,9 @@ use crate::store::{
 #[derive(Debug, Default)]
 pub(crate) struct MemoryStore {
     entries: Mutex<BTreeMap<String, KvEntry>>,
+    effects: Mutex<BTreeMap<EffectId, EffectStatus>>,
+    /// How often an effect was looked up.
+    pub(crate) looked_up: AtomicU32,
     /// Every read of `kv` fails.
     pub(crate) broken: AtomicBool,
     /// Every read of `kv` panics.
@@ -52,6 +55,10 @@ impl MemoryStore {
 
     pub(crate) fn put(&self, key: &str, value: &[u8]) {
         self.commit(vec![KvWrite::Put { key: key.to_owned(), value: value.to_vec() }]);
+    }
+
+    pub(crate) fn put_effect(&self, id: &str, status: EffectStatus) {
+        self.effects.lock().unwrap().insert(id.parse().unwrap(), status);
     }
 
     pub(crate) fn value(&self, key: &str) -> Option<Vec<u8>> {
@@ -98,8 +105,23 @@ impl Store for MemoryStore {
         Ok(EffectChanged::Unknown)
     }
 
-    async fn effect(&self, _id: &EffectId) -> Result<Option<Effect>, StoreError> {
-        Ok(None)
+    async fn effect(&self, id: &EffectId) -> Result<Option<Effect>, StoreError> {
+        self.works()?;
+        self.looked_up.fetch_add(1, Ordering::SeqCst);
+        let status = self.effects.lock().unwrap().get(id).copied();
+        Ok(status.map(|status| Effect {
+            id: id.clone(),
+            action: Action::Emit {
+                kind: "a".to_owned(),
+                content_type: "application/json".to_owned(),
+                body: Vec::new(),
+            },
+            status,
+            created_at: Timestamp::from_secs(0),
+            attempts: 0,
+            next_attempt_at: None,
+            history: Vec::new(),
+        }))
     }
 
     async fn effects(&self, _query: EffectQuery) -> Result<Page<Effect>, StoreError> {

@@ -15,11 +15,13 @@ use proc_macro::TokenStream;
 /// #[receiver("invoice.paid", "customer.subscription.*")]
 /// #[receiver("charge.succeeded", filter = "event.data.object.amount > 100000")]
 /// #[receiver("push", provider = "github")]
+/// #[receiver("reminder.due", provider = "dunning")]              // what a plugin emits
+/// #[receiver("signalbox.delivery.dead", provider = "signalbox")] // what happens in the host
 /// fn name(event: &Event) -> Result<(), Failure> { ... }
 /// ```
 ///
 /// A pattern is an event type, a prefix ending in `.*`, or `*`. The provider is `stripe` unless
-/// named. The filter is an expression of the Common Expression Language over `event` (its `id`,
+/// named; what a plugin emits has the plugin's name, this plugin's own included. The filter is an expression of the Common Expression Language over `event` (its `id`,
 /// `kind`, `livemode`, `account` and `data`), which the host evaluates without starting the
 /// plugin.
 ///
@@ -42,6 +44,12 @@ pub fn receiver(events: TokenStream, function: TokenStream) -> TokenStream {
 ///     version: "1.2.0",                             // else the package's
 ///     ordering: "none",                             // else "object"
 ///     concurrency: 4,                               // else the host's choice
+///     limits: { cpu: "200ms", memory: "16MiB" },    // else the operator's; never more
+///     requests: [                                   // what the operator is to grant
+///         http("POST https://api.example.com/notes/*"),
+///         secret("API_KEY"),
+///         emit("note.*"),
+///     ],
 /// }
 /// ```
 ///

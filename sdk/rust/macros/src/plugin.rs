@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Ident, LitInt, LitStr, Path, Result, Token, bracketed};
+use syn::{Error, Ident, LitInt, LitStr, Path, Result, Token, braced, bracketed, parenthesized};
 
 use crate::rules;
 
@@ -18,6 +18,8 @@ struct Fields {
     description: Option<LitStr>,
     ordering: Option<LitStr>,
     concurrency: Option<LitInt>,
+    limits: Option<Vec<(Ident, LitStr)>>,
+    requests: Option<Vec<(Ident, LitStr)>>,
     receivers: Option<Vec<Path>>,
 }
 
@@ -33,13 +35,15 @@ impl Parse for Fields {
                 "description" => fields.description.replace(input.parse()?).is_some(),
                 "ordering" => fields.ordering.replace(input.parse()?).is_some(),
                 "concurrency" => fields.concurrency.replace(input.parse()?).is_some(),
+                "limits" => fields.limits.replace(limits(input)?).is_some(),
+                "requests" => fields.requests.replace(requests(input)?).is_some(),
                 "receivers" => fields.receivers.replace(receivers(input)?).is_some(),
                 other => {
                     return Err(Error::new(
                         key.span(),
                         format!(
-                            "unknown `{other}`: there are `name`, `receivers`, `description`, \
-                             `version`, `ordering` and `concurrency`"
+                            "unknown `{other}`: there are `name`, `receivers`, `requests`, \
+                             `description`, `version`, `ordering`, `concurrency` and `limits`"
                         ),
                     ));
                 }
@@ -74,6 +78,71 @@ fn receivers(input: ParseStream<'_>) -> Result<Vec<Path>> {
         }
     }
     Ok(paths)
+}
+
+/// `[http("POST https://a/*"), emit("reminder.*"), secret("API_KEY")]`
+fn requests(input: ParseStream<'_>) -> Result<Vec<(Ident, LitStr)>> {
+    let list;
+    bracketed!(list in input);
+    let mut requests: Vec<(Ident, LitStr)> = Vec::new();
+    while !list.is_empty() {
+        let capability: Ident = list.parse()?;
+        let scope;
+        parenthesized!(scope in list);
+        let scope: LitStr = scope.parse()?;
+        match capability.to_string().as_str() {
+            "http" => rules::http_scope(&scope)?,
+            "emit" => rules::pattern(&scope)?,
+            "secret" => rules::secret(&scope)?,
+            other => {
+                return Err(Error::new(
+                    capability.span(),
+                    format!("unknown `{other}`: there are `http`, `emit` and `secret`"),
+                ));
+            }
+        }
+        requests.push((capability, scope));
+        if !list.is_empty() {
+            list.parse::<Token![,]>()?;
+        }
+    }
+    Ok(requests)
+}
+
+/// `{ cpu: "200ms", memory: "16MiB" }`
+fn limits(input: ParseStream<'_>) -> Result<Vec<(Ident, LitStr)>> {
+    let list;
+    braced!(list in input);
+    let mut limits: Vec<(Ident, LitStr)> = Vec::new();
+    while !list.is_empty() {
+        let name: Ident = list.parse()?;
+        list.parse::<Token![:]>()?;
+        let value: LitStr = list.parse()?;
+        let (units, example): (&[&str], _) = match name.to_string().as_str() {
+            "cpu" | "wall" => (&["ms", "s", "m"], "200ms"),
+            "memory" => (&["KiB", "MiB", "GiB"], "16MiB"),
+            other => {
+                return Err(Error::new(
+                    name.span(),
+                    format!("unknown `{other}`: there are `cpu`, `wall` and `memory`"),
+                ));
+            }
+        };
+        if !rules::quantity(&value.value(), units) {
+            return Err(Error::new(
+                value.span(),
+                format!("`{name}` is a whole number above zero and a unit, e.g. \"{example}\""),
+            ));
+        }
+        if limits.iter().any(|(earlier, _)| *earlier == name) {
+            return Err(Error::new(name.span(), format!("`{name}` is given twice")));
+        }
+        limits.push((name, value));
+        if !list.is_empty() {
+            list.parse::<Token![,]>()?;
+        }
+    }
+    Ok(limits)
 }
 
 impl Fields {
@@ -124,6 +193,18 @@ pub(crate) fn expand(fields: TokenStream) -> Result<TokenStream> {
         let concurrency = concurrency.base10_digits();
         attributes.push(quote!(("concurrency", #concurrency)));
     }
+    for (name, value) in fields.limits.unwrap_or_default() {
+        let name = format!("limit-{name}");
+        attributes.push(quote!((#name, #value)));
+    }
+    let requests = fields.requests.unwrap_or_default().into_iter().map(|(capability, scope)| {
+        let capability = match capability.to_string().as_str() {
+            "http" => "outbox.http",
+            "emit" => "outbox.emit",
+            _ => "secret",
+        };
+        quote!((#capability, #scope))
+    });
     Ok(quote! {
         /// This plugin.
         pub const PLUGIN: ::signalbox_sdk::Plugin = ::signalbox_sdk::Plugin::new(
@@ -131,6 +212,7 @@ pub(crate) fn expand(fields: TokenStream) -> Result<TokenStream> {
                 name: #name,
                 version: #version,
                 attributes: &[#(#attributes),*],
+                requests: &[#(#requests),*],
             },
             &[#(<#receivers as ::signalbox_sdk::Receives>::RECEIVER),*],
         );
@@ -178,6 +260,15 @@ mod tests {
             (quote!(name: "a", version: "1", receivers: [f]), "not a semantic version"),
             (quote!(name: "a", ordering: "any", receivers: [f]), "`ordering` is"),
             (quote!(name: "a", concurrency: 0, receivers: [f]), "a number from 1"),
+            (quote!(name: "a", limits: { cpus: "1s" }, receivers: [f]), "unknown `cpus`"),
+            (quote!(name: "a", limits: { cpu: "1" }, receivers: [f]), "e.g. \"200ms\""),
+            (quote!(name: "a", limits: { memory: "0MiB" }, receivers: [f]), "e.g. \"16MiB\""),
+            (quote!(name: "a", limits: { cpu: "1s", cpu: "1s" }, receivers: [f]), "given twice"),
+            (quote!(name: "a", requests: [https("a")], receivers: [f]), "unknown `https`"),
+            (quote!(name: "a", requests: [http("https://a/")], receivers: [f]), "write \"POST"),
+            (quote!(name: "a", requests: [http("POST a.com")], receivers: [f]), "write \"POST"),
+            (quote!(name: "a", requests: [emit("a..b")], receivers: [f]), "between dots is empty"),
+            (quote!(name: "a", requests: [secret("A B")], receivers: [f]), "a secret's name"),
         ] {
             let message = expand(fields).map_or_else(|e| e.to_string(), |code| code.to_string());
             assert!(message.contains(says), "{says:?} is not in: {message}");

@@ -55,7 +55,7 @@ pub(crate) fn pattern(pattern: &LitStr) -> Result<()> {
 /// A provider's name.
 pub(crate) fn provider(provider: &LitStr) -> Result<()> {
     let text = provider.value();
-    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !text.is_empty() && text.chars().all(good) {
         return Ok(());
     }
@@ -63,6 +63,43 @@ pub(crate) fn provider(provider: &LitStr) -> Result<()> {
         provider.span(),
         "a provider's name is lower-case letters, digits and hyphens, e.g. \"stripe\"",
     ))
+}
+
+/// A method (or `*`) and a URL; the host looks more closely.
+pub(crate) fn http_scope(scope: &LitStr) -> Result<()> {
+    let text = scope.value();
+    let good = text.split_once(' ').is_some_and(|(method, url)| {
+        let method =
+            method == "*" || !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase());
+        let place = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        method && place.is_some_and(|place| place.find('/').is_some_and(|at| at > 0))
+    });
+    if good {
+        return Ok(());
+    }
+    Err(Error::new(
+        scope.span(),
+        "not a method and a URL with a path: write \"POST https://hooks.example.com/path/*\"",
+    ))
+}
+
+/// The name that stands in `{{secret:NAME}}`.
+pub(crate) fn secret(name: &LitStr) -> Result<()> {
+    let text = name.value();
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !text.is_empty() && text.len() <= MAX_NAME && text.chars().all(good) {
+        return Ok(());
+    }
+    Err(Error::new(
+        name.span(),
+        "a secret's name is letters, digits, `-` and `_`, e.g. \"API_KEY\"",
+    ))
+}
+
+/// A whole number above zero with one of these units.
+pub(crate) fn quantity(text: &str, units: &[&str]) -> bool {
+    let number = |number: &str| number.parse::<u64>().is_ok_and(|n| n > 0);
+    units.iter().any(|unit| text.strip_suffix(unit).is_some_and(number))
 }
 
 /// A semantic version.

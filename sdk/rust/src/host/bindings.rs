@@ -24,12 +24,15 @@ pub mod signalbox {
             /// unless the list says otherwise.
             pub type Attribute = (_rt::String, _rt::String);
             /// One webhook, after its signature was verified and before anything was
-            /// done about it. Identical for every plugin and for every attempt.
+            /// done about it; or an event made by the host: emitted by a plugin, the
+            /// answer to an effect, or something that happened in the host itself.
+            /// Identical for every plugin and for every attempt.
             #[derive(Clone)]
             pub struct Event {
                 /// The provider's own identifier, e.g. `evt_1Nx…`. Unique per provider.
                 pub id: _rt::String,
-                /// Which provider sent it, e.g. `stripe`.
+                /// Which provider sent it, e.g. `stripe`; a plugin's name or
+                /// `signalbox` for one made by the host.
                 pub provider: _rt::String,
                 /// The provider's event type, e.g. `invoice.paid`.
                 pub kind: _rt::String,
@@ -40,11 +43,13 @@ pub mod signalbox {
                 pub received_at: TimestampMs,
                 /// Media type of `body`, e.g. `application/json`.
                 pub content_type: _rt::String,
-                /// The exact bytes the signature was verified over.
+                /// The exact bytes: those the signature was verified over, or what was
+                /// emitted or answered.
                 pub body: _rt::Vec<u8>,
                 /// Provider facts that not every provider has. For `stripe`:
-                /// `account`, `api-version`, `livemode`, `request-id`. Unknown keys
-                /// must be ignored.
+                /// `account`, `api-version`, `livemode`, `request-id`. For the answer
+                /// to an effect: those of `outbox.http-with-reply`. Unknown keys must
+                /// be ignored.
                 pub attributes: _rt::Vec<Attribute>,
             }
             impl ::core::fmt::Debug for Event {
@@ -824,6 +829,779 @@ pub mod signalbox {
                 }
             }
         }
+        /// Effects on the world, performed by the host after the delivery commits.
+        ///
+        /// Nothing put here happens if the delivery fails. After commit each effect is
+        /// attempted until it succeeds or its attempts are spent, at least once, and
+        /// its outcome is shown to the operator; it is never reported back to the
+        /// delivery that asked for it.
+        ///
+        /// An effect's identifier is the delivery's (`types.delivery.id`), a dot, and
+        /// the place of the call among those of the delivery that were accepted, from
+        /// 0: `stripe.evt_1Nx….dunning.0`. A call that was refused takes no place, nor
+        /// does `cancel`. A delivery that is run again asks for the same effects under
+        /// the same identifiers, provided it makes the same calls in the same order.
+        /// The host sends it as `idempotency-key`, the same at every attempt.
+        ///
+        /// When an operator replays a delivery, an effect that was performed under its
+        /// identifier is not performed again, whatever the replay asks for. One that
+        /// waits is replaced by what the replay asks for; one that was given up or
+        /// withdrawn is replaced too, and attempted anew.
+        ///
+        /// Everything must be granted by the operator and is refused otherwise:
+        /// `outbox.http` for `http` and `http-with-reply`, `outbox.emit` for `emit`.
+        /// The answer to a request needs no grant of its own.
+        ///
+        /// A delivery may ask for a bounded number of effects (100 by default) of a
+        /// bounded size in all (1 MiB by default: URLs, headers, types and bodies), and
+        /// delay each by at most 400 days. `cancel` counts as one of that number.
+        ///
+        /// Events that lead to one another are counted: an event that is emitted, or
+        /// brings an answer, is one deeper than the event whose delivery asked for it,
+        /// and 16 deep is the end: a delivery of such an event is refused every effect
+        /// that would make another event (`invalid`). A `delay` of a minute or more
+        /// begins anew, so a timer that sets itself again is no runaway loop.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod outbox {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Attribute = super::super::super::signalbox::plugin::types::Attribute;
+            pub type DurationMs = super::super::super::signalbox::plugin::types::DurationMs;
+            /// Why an effect was not accepted. The delivery may go on without it.
+            #[derive(Clone)]
+            pub enum Refusal {
+                /// No grant covers this effect; the text names the missing grant.
+                NotGranted(_rt::String),
+                /// The request is not well-formed; the text says how.
+                Invalid(_rt::String),
+                /// This delivery asked for more effects, or larger ones, than the host
+                /// allows.
+                Quota,
+            }
+            impl ::core::fmt::Debug for Refusal {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Refusal::NotGranted(e) => {
+                            f.debug_tuple("Refusal::NotGranted").field(e).finish()
+                        }
+                        Refusal::Invalid(e) => {
+                            f.debug_tuple("Refusal::Invalid").field(e).finish()
+                        }
+                        Refusal::Quota => f.debug_tuple("Refusal::Quota").finish(),
+                    }
+                }
+            }
+            impl ::core::fmt::Display for Refusal {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{:?}", self)
+                }
+            }
+            impl ::core::error::Error for Refusal {}
+            /// An HTTP request to send.
+            ///
+            /// `{{secret:NAME}}` in a header value is replaced by the host at the
+            /// moment of sending, if the grant that covers the request names the
+            /// secret. It stands nowhere else: in a URL or a body it is `invalid`.
+            #[derive(Clone)]
+            pub struct HttpRequest {
+                /// Upper-case method, e.g. `POST`.
+                pub method: _rt::String,
+                /// Absolute `https` URL, without a user, a password or a fragment.
+                /// `http` is for what the operator granted as `http` alone.
+                pub url: _rt::String,
+                /// Header names in lower case; names may repeat. What belongs to the
+                /// host is `invalid`: `host`, `content-length`, `idempotency-key` and
+                /// what concerns one connection (`connection`, `transfer-encoding`,
+                /// `upgrade` and their like).
+                pub headers: _rt::Vec<Attribute>,
+                /// The body; empty for none.
+                pub body: _rt::Vec<u8>,
+            }
+            impl ::core::fmt::Debug for HttpRequest {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("HttpRequest")
+                        .field("method", &self.method)
+                        .field("url", &self.url)
+                        .field("headers", &self.headers)
+                        .field("body", &self.body)
+                        .finish()
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Ask for an HTTP request, no earlier than `delay` after commit. Any
+            /// `2xx` status is success; `retry-after` is honoured on `429` and `503`.
+            /// Answers the effect's identifier, as `emit` and `http-with-reply` do.
+            #[allow(async_fn_in_trait)]
+            pub fn http(
+                request: &HttpRequest,
+                delay: ::core::option::Option<DurationMs>,
+            ) -> ::core::result::Result<_rt::String, Refusal> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let HttpRequest {
+                        method: method0,
+                        url: url0,
+                        headers: headers0,
+                        body: body0,
+                    } = request;
+                    let vec1 = method0;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let vec2 = url0;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    let vec6 = headers0;
+                    let len6 = vec6.len();
+                    let layout6 = _rt::alloc::Layout::from_size_align(
+                            vec6.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result6, _cleanup6) = wit_bindgen::rt::Cleanup::new(layout6);
+                    for (i, e) in vec6.into_iter().enumerate() {
+                        let base = result6
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let (t3_0, t3_1) = e;
+                            let vec4 = t3_0;
+                            let ptr4 = vec4.as_ptr().cast::<u8>();
+                            let len4 = vec4.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len4;
+                            *base.add(0).cast::<*mut u8>() = ptr4.cast_mut();
+                            let vec5 = t3_1;
+                            let ptr5 = vec5.as_ptr().cast::<u8>();
+                            let len5 = vec5.len();
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len5;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr5.cast_mut();
+                        }
+                    }
+                    let vec7 = body0;
+                    let ptr7 = vec7.as_ptr().cast::<u8>();
+                    let len7 = vec7.len();
+                    let (result8_0, result8_1) = match delay {
+                        Some(e) => (1i32, _rt::as_i64(e)),
+                        None => (0i32, 0i64),
+                    };
+                    let ptr9 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "signalbox:plugin/outbox@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "http"]
+                        fn wit_import10(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i64,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import10(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: i64,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import10(
+                        ptr1.cast_mut(),
+                        len1,
+                        ptr2.cast_mut(),
+                        len2,
+                        result6,
+                        len6,
+                        ptr7.cast_mut(),
+                        len7,
+                        result8_0,
+                        result8_1,
+                        ptr9,
+                    );
+                    let l11 = i32::from(*ptr9.add(0).cast::<u8>());
+                    let result23 = match l11 {
+                        0 => {
+                            let e = {
+                                let l12 = *ptr9
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l13 = *ptr9
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len14 = l13;
+                                let bytes14 = _rt::Vec::from_raw_parts(
+                                    l12.cast(),
+                                    len14,
+                                    len14,
+                                );
+                                _rt::string_lift(bytes14)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l15 = i32::from(
+                                    *ptr9.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v22 = match l15 {
+                                    0 => {
+                                        let e22 = {
+                                            let l16 = *ptr9
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l17 = *ptr9
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len18 = l17;
+                                            let bytes18 = _rt::Vec::from_raw_parts(
+                                                l16.cast(),
+                                                len18,
+                                                len18,
+                                            );
+                                            _rt::string_lift(bytes18)
+                                        };
+                                        Refusal::NotGranted(e22)
+                                    }
+                                    1 => {
+                                        let e22 = {
+                                            let l19 = *ptr9
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l20 = *ptr9
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len21 = l20;
+                                            let bytes21 = _rt::Vec::from_raw_parts(
+                                                l19.cast(),
+                                                len21,
+                                                len21,
+                                            );
+                                            _rt::string_lift(bytes21)
+                                        };
+                                        Refusal::Invalid(e22)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                        Refusal::Quota
+                                    }
+                                };
+                                v22
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result23
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Publish an event of this plugin's own for other plugins to subscribe
+            /// to, and for itself. It is delivered with the plugin's name as
+            /// `provider`. With a `delay` it is a durable timer. `kind` is an event
+            /// type without `*`: parts that are not empty, with dots between, no white
+            /// space, at most 128 bytes.
+            #[allow(async_fn_in_trait)]
+            pub fn emit(
+                kind: &str,
+                content_type: &str,
+                body: &[u8],
+                delay: ::core::option::Option<DurationMs>,
+            ) -> ::core::result::Result<_rt::String, Refusal> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = kind;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = content_type;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let vec2 = body;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    let (result3_0, result3_1) = match delay {
+                        Some(e) => (1i32, _rt::as_i64(e)),
+                        None => (0i32, 0i64),
+                    };
+                    let ptr4 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "signalbox:plugin/outbox@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "emit"]
+                        fn wit_import5(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i64,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import5(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: i64,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import5(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        ptr2.cast_mut(),
+                        len2,
+                        result3_0,
+                        result3_1,
+                        ptr4,
+                    );
+                    let l6 = i32::from(*ptr4.add(0).cast::<u8>());
+                    let result18 = match l6 {
+                        0 => {
+                            let e = {
+                                let l7 = *ptr4
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l8 = *ptr4
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len9 = l8;
+                                let bytes9 = _rt::Vec::from_raw_parts(
+                                    l7.cast(),
+                                    len9,
+                                    len9,
+                                );
+                                _rt::string_lift(bytes9)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l10 = i32::from(
+                                    *ptr4.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v17 = match l10 {
+                                    0 => {
+                                        let e17 = {
+                                            let l11 = *ptr4
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l12 = *ptr4
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len13 = l12;
+                                            let bytes13 = _rt::Vec::from_raw_parts(
+                                                l11.cast(),
+                                                len13,
+                                                len13,
+                                            );
+                                            _rt::string_lift(bytes13)
+                                        };
+                                        Refusal::NotGranted(e17)
+                                    }
+                                    1 => {
+                                        let e17 = {
+                                            let l14 = *ptr4
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l15 = *ptr4
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len16 = l15;
+                                            let bytes16 = _rt::Vec::from_raw_parts(
+                                                l14.cast(),
+                                                len16,
+                                                len16,
+                                            );
+                                            _rt::string_lift(bytes16)
+                                        };
+                                        Refusal::Invalid(e17)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                        Refusal::Quota
+                                    }
+                                };
+                                v17
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result18
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// As `http`, and the outcome comes back as an event to this plugin alone:
+            /// its `provider` is this plugin's name, its `kind` is `reply-kind`, its
+            /// body is the response body, and its attributes carry `status`,
+            /// `effect-id` and the response headers as `header-NAME`. An effect whose
+            /// attempts are spent comes back with `status` `0` and the reason as body.
+            /// The plugin receives it only if it subscribes to it.
+            #[allow(async_fn_in_trait)]
+            pub fn http_with_reply(
+                request: &HttpRequest,
+                reply_kind: &str,
+                delay: ::core::option::Option<DurationMs>,
+            ) -> ::core::result::Result<_rt::String, Refusal> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let HttpRequest {
+                        method: method0,
+                        url: url0,
+                        headers: headers0,
+                        body: body0,
+                    } = request;
+                    let vec1 = method0;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let vec2 = url0;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    let vec6 = headers0;
+                    let len6 = vec6.len();
+                    let layout6 = _rt::alloc::Layout::from_size_align(
+                            vec6.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result6, _cleanup6) = wit_bindgen::rt::Cleanup::new(layout6);
+                    for (i, e) in vec6.into_iter().enumerate() {
+                        let base = result6
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let (t3_0, t3_1) = e;
+                            let vec4 = t3_0;
+                            let ptr4 = vec4.as_ptr().cast::<u8>();
+                            let len4 = vec4.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len4;
+                            *base.add(0).cast::<*mut u8>() = ptr4.cast_mut();
+                            let vec5 = t3_1;
+                            let ptr5 = vec5.as_ptr().cast::<u8>();
+                            let len5 = vec5.len();
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len5;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr5.cast_mut();
+                        }
+                    }
+                    let vec7 = body0;
+                    let ptr7 = vec7.as_ptr().cast::<u8>();
+                    let len7 = vec7.len();
+                    let vec8 = reply_kind;
+                    let ptr8 = vec8.as_ptr().cast::<u8>();
+                    let len8 = vec8.len();
+                    let (result9_0, result9_1) = match delay {
+                        Some(e) => (1i32, _rt::as_i64(e)),
+                        None => (0i32, 0i64),
+                    };
+                    let ptr10 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "signalbox:plugin/outbox@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "http-with-reply"]
+                        fn wit_import11(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i64,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import11(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: i64,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import11(
+                        ptr1.cast_mut(),
+                        len1,
+                        ptr2.cast_mut(),
+                        len2,
+                        result6,
+                        len6,
+                        ptr7.cast_mut(),
+                        len7,
+                        ptr8.cast_mut(),
+                        len8,
+                        result9_0,
+                        result9_1,
+                        ptr10,
+                    );
+                    let l12 = i32::from(*ptr10.add(0).cast::<u8>());
+                    let result24 = match l12 {
+                        0 => {
+                            let e = {
+                                let l13 = *ptr10
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l14 = *ptr10
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len15 = l14;
+                                let bytes15 = _rt::Vec::from_raw_parts(
+                                    l13.cast(),
+                                    len15,
+                                    len15,
+                                );
+                                _rt::string_lift(bytes15)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l16 = i32::from(
+                                    *ptr10.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v23 = match l16 {
+                                    0 => {
+                                        let e23 = {
+                                            let l17 = *ptr10
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l18 = *ptr10
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len19 = l18;
+                                            let bytes19 = _rt::Vec::from_raw_parts(
+                                                l17.cast(),
+                                                len19,
+                                                len19,
+                                            );
+                                            _rt::string_lift(bytes19)
+                                        };
+                                        Refusal::NotGranted(e23)
+                                    }
+                                    1 => {
+                                        let e23 = {
+                                            let l20 = *ptr10
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l21 = *ptr10
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len22 = l21;
+                                            let bytes22 = _rt::Vec::from_raw_parts(
+                                                l20.cast(),
+                                                len22,
+                                                len22,
+                                            );
+                                            _rt::string_lift(bytes22)
+                                        };
+                                        Refusal::Invalid(e23)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                        Refusal::Quota
+                                    }
+                                };
+                                v23
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result24
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Withdraw an effect this plugin asked for in an earlier delivery, when
+            /// this delivery commits. `false` when it was performed, is being
+            /// performed, was withdrawn or given up, or was never asked for. The commit
+            /// holds only if the answer still does: the host runs the delivery again
+            /// from the start when the effect's turn came in between. An identifier of
+            /// another plugin's effect, or of one that this very delivery asked for, is
+            /// `invalid`.
+            #[allow(async_fn_in_trait)]
+            pub fn cancel(effect_id: &str) -> ::core::result::Result<bool, Refusal> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = effect_id;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "signalbox:plugin/outbox@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "cancel"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result13 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                _rt::bool_lift(l4 as u8)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v12 = match l5 {
+                                    0 => {
+                                        let e12 = {
+                                            let l6 = *ptr1
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l7 = *ptr1
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len8 = l7;
+                                            let bytes8 = _rt::Vec::from_raw_parts(
+                                                l6.cast(),
+                                                len8,
+                                                len8,
+                                            );
+                                            _rt::string_lift(bytes8)
+                                        };
+                                        Refusal::NotGranted(e12)
+                                    }
+                                    1 => {
+                                        let e12 = {
+                                            let l9 = *ptr1
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l10 = *ptr1
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len11 = l10;
+                                            let bytes11 = _rt::Vec::from_raw_parts(
+                                                l9.cast(),
+                                                len11,
+                                                len11,
+                                            );
+                                            _rt::string_lift(bytes11)
+                                        };
+                                        Refusal::Invalid(e12)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                        Refusal::Quota
+                                    }
+                                };
+                                v12
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result13
+                }
+            }
+        }
     }
 }
 #[rustfmt::skip]
@@ -845,7 +1623,9 @@ pub mod exports {
                 /// A set of event types.
                 #[derive(Clone)]
                 pub struct Subscription {
-                    /// A provider name, e.g. `stripe`.
+                    /// A provider name, e.g. `stripe`; the name of a plugin, this one
+                    /// included, for what it emits; `signalbox` for what happens in the
+                    /// host itself (`signalbox.delivery.dead`, `signalbox.plugin.paused`).
                     pub provider: _rt::String,
                     /// An event type, or a prefix that ends in `.*`, or `*`:
                     /// `invoice.paid`, `customer.subscription.*`, `*`.
@@ -873,9 +1653,13 @@ pub mod exports {
                 /// One capability, narrowed.
                 #[derive(Clone)]
                 pub struct Request {
-                    /// e.g. `outbox.http`, `outbox.emit`, `objects`, `secret`.
+                    /// `outbox.http`, `outbox.emit` or `secret`; one that this host does
+                    /// not know (`objects`) cannot be granted.
                     pub capability: _rt::String,
-                    /// e.g. `POST https://hooks.slack.com/services/*`, `stripe/customer`.
+                    /// Of `outbox.http` a method and a URL, e.g.
+                    /// `POST https://hooks.slack.com/services/*`; of `outbox.emit` event
+                    /// types, e.g. `reminder.*`; of `secret` the name that stands in
+                    /// `{{secret:NAME}}`, which a grant of `outbox.http` has to list.
                     pub scope: _rt::String,
                 }
                 impl ::core::fmt::Debug for Request {
@@ -893,8 +1677,9 @@ pub mod exports {
                 #[derive(Clone)]
                 pub struct Manifest {
                     /// Lower-case kebab-case, unique on a host. It names the plugin's
-                    /// key-value data and its settings, so it MUST NOT change between
-                    /// versions of the same plugin. The file name is not significant.
+                    /// key-value data and its settings, and is the `provider` of what it
+                    /// emits, so it MUST NOT change between versions of the same plugin
+                    /// and is not a provider's. The file name is not significant.
                     pub name: _rt::String,
                     /// Semantic version of the plugin itself.
                     pub version: _rt::String,
@@ -902,14 +1687,20 @@ pub mod exports {
                     /// delivered once.
                     pub subscriptions: _rt::Vec<Subscription>,
                     /// What the plugin asks the operator to grant, beyond reading its own
-                    /// events. A plugin whose requests are not all granted is not routed.
+                    /// events. A plugin whose requests are not all granted is not loaded.
+                    /// What a plugin may do is what the operator granted, not what it
+                    /// asked for here: asking tells the operator what it needs.
                     pub requests: _rt::Vec<Request>,
                     /// Facts and preferences that may grow within the track; unknown keys
                     /// are reported as a warning and otherwise ignored. Known in 0.1:
                     /// `description`; `ordering` (`object`, the default: deliveries that
                     /// concern the same provider object start one after another in the
-                    /// order of acceptance; or `none`); `concurrency` (most deliveries of
-                    /// this plugin at a time; the operator may lower it).
+                    /// order of acceptance; or `none`), which the operator may set otherwise;
+                    /// and what the plugin can do with, of which the operator may give
+                    /// less, never more: `concurrency` (most deliveries of this plugin at a
+                    /// time), `limit-cpu` (processor time of one delivery, e.g. `200ms`),
+                    /// `limit-wall` (its time by the clock, e.g. `2s`) and `limit-memory`
+                    /// (its memory, e.g. `16MiB`).
                     pub attributes: _rt::Vec<Attribute>,
                 }
                 impl ::core::fmt::Debug for Manifest {
@@ -1563,21 +2354,6 @@ mod _rt {
             alloc::dealloc(ptr, layout);
         }
     }
-    #[cfg(target_arch = "wasm32")]
-    pub fn run_ctors_once() {
-        wit_bindgen::rt::run_ctors_once();
-    }
-    pub unsafe fn bool_lift(val: u8) -> bool {
-        if cfg!(debug_assertions) {
-            match val {
-                0 => false,
-                1 => true,
-                _ => panic!("invalid bool discriminant"),
-            }
-        } else {
-            val != 0
-        }
-    }
     pub fn as_i64<T: AsI64>(t: T) -> i64 {
         t.as_i64()
     }
@@ -1600,6 +2376,21 @@ mod _rt {
         fn as_i64(self) -> i64 {
             self as i64
         }
+    }
+    pub unsafe fn bool_lift(val: u8) -> bool {
+        if cfg!(debug_assertions) {
+            match val {
+                0 => false,
+                1 => true,
+                _ => panic!("invalid bool discriminant"),
+            }
+        } else {
+            val != 0
+        }
+    }
+    #[cfg(target_arch = "wasm32")]
+    pub fn run_ctors_once() {
+        wit_bindgen::rt::run_ctors_once();
     }
     extern crate alloc as alloc_crate;
 }
@@ -1635,10 +2426,10 @@ macro_rules! __export_plugin_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:signalbox:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1300] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1672] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x97\x09\x01A\x02\x01\
-A\x0e\x01B\x11\x01w\x04\0\x0ctimestamp-ms\x03\0\0\x01w\x04\0\x0bduration-ms\x03\0\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8b\x0c\x01A\x02\x01\
+A\x11\x01B\x11\x01w\x04\0\x0ctimestamp-ms\x03\0\0\x01w\x04\0\x0bduration-ms\x03\0\
 \x02\x01o\x02ss\x04\0\x09attribute\x03\0\x04\x01p}\x01p\x05\x01r\x08\x02ids\x08p\
 roviders\x04kinds\x0boccurred-at\x01\x0breceived-at\x01\x0ccontent-types\x04body\
 \x06\x0aattributes\x07\x04\0\x05event\x03\0\x08\x01r\x03\x02ids\x07attempty\x06r\
@@ -1656,18 +2447,27 @@ ta\x0aoperations\x04\0\x05limit\x03\0\0\x01ps\x01ks\x01r\x02\x04keys\x02\x04next
 keys\0\x08\x04\0\x03get\x01\x09\x01j\0\x01\x01\x01@\x02\x03keys\x05value\x06\0\x0a\
 \x04\0\x03set\x01\x0b\x01@\x01\x03keys\0\x0a\x04\0\x06delete\x01\x0c\x01j\x01\x05\
 \x01\x01\x01@\x02\x06prefixs\x05after\x03\0\x0d\x04\0\x04keys\x01\x0e\x03\0\x19s\
-ignalbox:plugin/kv@0.1.0\x05\x04\x02\x03\0\0\x05event\x02\x03\0\0\x08delivery\x02\
-\x03\0\0\x07failure\x01B\x17\x02\x03\x02\x01\x05\x04\0\x05event\x03\0\0\x02\x03\x02\
-\x01\x06\x04\0\x08delivery\x03\0\x02\x02\x03\x02\x01\x07\x04\0\x07failure\x03\0\x04\
-\x02\x03\x02\x01\x01\x04\0\x09attribute\x03\0\x06\x01ks\x01r\x03\x08providers\x04\
-kinds\x06filter\x08\x04\0\x0csubscription\x03\0\x09\x01r\x02\x0acapabilitys\x05s\
-copes\x04\0\x07request\x03\0\x0b\x01p\x0a\x01p\x0c\x01p\x07\x01r\x05\x04names\x07\
-versions\x0dsubscriptions\x0d\x08requests\x0e\x0aattributes\x0f\x04\0\x08manifes\
-t\x03\0\x10\x01@\0\0\x11\x04\0\x08describe\x01\x12\x01j\0\x01\x05\x01@\x02\x05ev\
-ent\x01\x08delivery\x03\0\x13\x04\0\x06handle\x01\x14\x04\0\x1esignalbox:plugin/\
-handler@0.1.0\x05\x08\x04\0\x1dsignalbox:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\
-\x06plugin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070\
-.258.3\x10wit-bindgen-rust\x060.61.1";
+ignalbox:plugin/kv@0.1.0\x05\x04\x02\x03\0\0\x0bduration-ms\x01B\x15\x02\x03\x02\
+\x01\x01\x04\0\x09attribute\x03\0\0\x02\x03\x02\x01\x05\x04\0\x0bduration-ms\x03\
+\0\x02\x01q\x03\x0bnot-granted\x01s\0\x07invalid\x01s\0\x05quota\0\0\x04\0\x07re\
+fusal\x03\0\x04\x01p\x01\x01p}\x01r\x04\x06methods\x03urls\x07headers\x06\x04bod\
+y\x07\x04\0\x0chttp-request\x03\0\x08\x01k\x03\x01j\x01s\x01\x05\x01@\x02\x07req\
+uest\x09\x05delay\x0a\0\x0b\x04\0\x04http\x01\x0c\x01@\x04\x04kinds\x0ccontent-t\
+ypes\x04body\x07\x05delay\x0a\0\x0b\x04\0\x04emit\x01\x0d\x01@\x03\x07request\x09\
+\x0areply-kinds\x05delay\x0a\0\x0b\x04\0\x0fhttp-with-reply\x01\x0e\x01j\x01\x7f\
+\x01\x05\x01@\x01\x09effect-ids\0\x0f\x04\0\x06cancel\x01\x10\x03\0\x1dsignalbox\
+:plugin/outbox@0.1.0\x05\x06\x02\x03\0\0\x05event\x02\x03\0\0\x08delivery\x02\x03\
+\0\0\x07failure\x01B\x17\x02\x03\x02\x01\x07\x04\0\x05event\x03\0\0\x02\x03\x02\x01\
+\x08\x04\0\x08delivery\x03\0\x02\x02\x03\x02\x01\x09\x04\0\x07failure\x03\0\x04\x02\
+\x03\x02\x01\x01\x04\0\x09attribute\x03\0\x06\x01ks\x01r\x03\x08providers\x04kin\
+ds\x06filter\x08\x04\0\x0csubscription\x03\0\x09\x01r\x02\x0acapabilitys\x05scop\
+es\x04\0\x07request\x03\0\x0b\x01p\x0a\x01p\x0c\x01p\x07\x01r\x05\x04names\x07ve\
+rsions\x0dsubscriptions\x0d\x08requests\x0e\x0aattributes\x0f\x04\0\x08manifest\x03\
+\0\x10\x01@\0\0\x11\x04\0\x08describe\x01\x12\x01j\0\x01\x05\x01@\x02\x05event\x01\
+\x08delivery\x03\0\x13\x04\0\x06handle\x01\x14\x04\0\x1esignalbox:plugin/handler\
+@0.1.0\x05\x0a\x04\0\x1dsignalbox:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plu\
+gin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10\
+wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -1680,9 +2480,9 @@ pub use __export_plugin_impl as __export_plugin;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1001] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xcc\x06\x01A\x02\x01\
-A\x09\x01B\x11\x01w\x04\0\x0ctimestamp-ms\x03\0\0\x01w\x04\0\x0bduration-ms\x03\0\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1373] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc0\x09\x01A\x02\x01\
+A\x0c\x01B\x11\x01w\x04\0\x0ctimestamp-ms\x03\0\0\x01w\x04\0\x0bduration-ms\x03\0\
 \x02\x01o\x02ss\x04\0\x09attribute\x03\0\x04\x01p}\x01p\x05\x01r\x08\x02ids\x08p\
 roviders\x04kinds\x0boccurred-at\x01\x0breceived-at\x01\x0ccontent-types\x04body\
 \x06\x0aattributes\x07\x04\0\x05event\x03\0\x08\x01r\x03\x02ids\x07attempty\x06r\
@@ -1700,10 +2500,19 @@ ta\x0aoperations\x04\0\x05limit\x03\0\0\x01ps\x01ks\x01r\x02\x04keys\x02\x04next
 keys\0\x08\x04\0\x03get\x01\x09\x01j\0\x01\x01\x01@\x02\x03keys\x05value\x06\0\x0a\
 \x04\0\x03set\x01\x0b\x01@\x01\x03keys\0\x0a\x04\0\x06delete\x01\x0c\x01j\x01\x05\
 \x01\x01\x01@\x02\x06prefixs\x05after\x03\0\x0d\x04\0\x04keys\x01\x0e\x03\0\x19s\
-ignalbox:plugin/kv@0.1.0\x05\x04\x04\0=signalbox:plugin/plugin-with-all-of-its-e\
-xports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-removed\x03\
-\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-\
-bindgen-rust\x060.61.1";
+ignalbox:plugin/kv@0.1.0\x05\x04\x02\x03\0\0\x0bduration-ms\x01B\x15\x02\x03\x02\
+\x01\x01\x04\0\x09attribute\x03\0\0\x02\x03\x02\x01\x05\x04\0\x0bduration-ms\x03\
+\0\x02\x01q\x03\x0bnot-granted\x01s\0\x07invalid\x01s\0\x05quota\0\0\x04\0\x07re\
+fusal\x03\0\x04\x01p\x01\x01p}\x01r\x04\x06methods\x03urls\x07headers\x06\x04bod\
+y\x07\x04\0\x0chttp-request\x03\0\x08\x01k\x03\x01j\x01s\x01\x05\x01@\x02\x07req\
+uest\x09\x05delay\x0a\0\x0b\x04\0\x04http\x01\x0c\x01@\x04\x04kinds\x0ccontent-t\
+ypes\x04body\x07\x05delay\x0a\0\x0b\x04\0\x04emit\x01\x0d\x01@\x03\x07request\x09\
+\x0areply-kinds\x05delay\x0a\0\x0b\x04\0\x0fhttp-with-reply\x01\x0e\x01j\x01\x7f\
+\x01\x05\x01@\x01\x09effect-ids\0\x0f\x04\0\x06cancel\x01\x10\x03\0\x1dsignalbox\
+:plugin/outbox@0.1.0\x05\x06\x04\0=signalbox:plugin/plugin-with-all-of-its-expor\
+ts-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-removed\x03\0\0\
+\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bind\
+gen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -8,10 +8,11 @@ use std::time::Duration;
 use super::KeyPage;
 use crate::kv::Limit;
 use crate::log::Level;
+use crate::outbox::{EffectId, Refused};
 use crate::{Delivery, Event, Failure, Plugin};
 
 use super::bindings::exports::signalbox::plugin::handler as contract;
-use super::bindings::signalbox::plugin::{config, kv, log, types};
+use super::bindings::signalbox::plugin::{config, kv, log, outbox, types};
 
 pub use contract::Guest;
 
@@ -28,7 +29,14 @@ pub fn describe(plugin: &Plugin) -> contract::Manifest {
         name: plugin.name().to_owned(),
         version: plugin.version().to_owned(),
         subscriptions: subscriptions.collect(),
-        requests: Vec::new(),
+        requests: plugin
+            .requests()
+            .iter()
+            .map(|(capability, scope)| contract::Request {
+                capability: (*capability).to_owned(),
+                scope: (*scope).to_owned(),
+            })
+            .collect(),
         attributes: plugin
             .attributes()
             .iter()
@@ -112,6 +120,47 @@ pub(crate) fn kv_delete(key: &str) -> Result<(), Limit> {
 pub(crate) fn kv_keys(prefix: &str, after: Option<&str>) -> Result<KeyPage, Limit> {
     let page = kv::keys(prefix, after).map_err(limit)?;
     Ok(KeyPage { keys: page.keys, next: page.next })
+}
+
+pub(crate) fn outbox_http(
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    reply: Option<String>,
+    delay: Duration,
+) -> Result<EffectId, Refused> {
+    let request = outbox::HttpRequest { method, url, headers, body };
+    let answer = match reply {
+        None => outbox::http(&request, after(delay)),
+        Some(kind) => outbox::http_with_reply(&request, &kind, after(delay)),
+    };
+    answer.map(EffectId).map_err(refused)
+}
+
+pub(crate) fn outbox_emit(
+    kind: &str,
+    content_type: &str,
+    body: Vec<u8>,
+    delay: Duration,
+) -> Result<EffectId, Refused> {
+    outbox::emit(kind, content_type, &body, after(delay)).map(EffectId).map_err(refused)
+}
+
+pub(crate) fn outbox_cancel(effect: &str) -> Result<bool, Refused> {
+    outbox::cancel(effect).map_err(refused)
+}
+
+fn after(delay: Duration) -> Option<u64> {
+    Some(milliseconds(delay)).filter(|delay| *delay > 0)
+}
+
+fn refused(refusal: outbox::Refusal) -> Refused {
+    match refusal {
+        outbox::Refusal::NotGranted(grant) => Refused::NotGranted { grant },
+        outbox::Refusal::Invalid(reason) => Refused::Invalid { reason },
+        outbox::Refusal::Quota => Refused::Quota,
+    }
 }
 
 fn limit(limit: kv::Limit) -> Limit {

@@ -45,8 +45,14 @@ pub fn event(body: impl Display) -> Event {
 /// A Stripe event of this type about this object, in test mode.
 #[must_use]
 pub fn stripe(kind: &str, object: Value) -> Event {
+    stripe_as("evt_test", kind, object)
+}
+
+/// The same, with an identifier of its own: the effects of two deliveries are told apart by it.
+#[must_use]
+pub fn stripe_as(id: &str, kind: &str, object: Value) -> Event {
     event(json!({
-        "id": "evt_test",
+        "id": id,
         "object": "event",
         "api_version": "2026-10-28.endive",
         "created": 1_795_400_000,
@@ -56,6 +62,19 @@ pub fn stripe(kind: &str, object: Value) -> Event {
         "type": kind,
         "data": {"object": object},
     }))
+}
+
+/// An event of signalbox's own about this object, e.g. of the type `signalbox.delivery.dead`.
+#[must_use]
+pub fn signalbox(kind: &str, object: Value) -> Event {
+    let body = json!({
+        "id": "evt_test",
+        "object": "event",
+        "type": kind,
+        "created": 1_795_400_000,
+        "data": {"object": object},
+    });
+    raw("signalbox", "evt_test", kind, body.to_string())
 }
 
 /// An event of any provider, with any body.

@@ -5,15 +5,19 @@
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::event::raw;
+use super::outbox::{Action, Effect, EffectStatus};
 use super::state::{Limits, State};
 use super::{Record, Run, Verdict};
 use crate::host::KeyPage;
 use crate::kv::Limit;
 use crate::log::{Level, panic_message};
+use crate::outbox::{EffectId, Refused};
 use crate::{Delivery, Event, IntoVerdict, Plugin};
 
 thread_local! {
@@ -48,6 +52,13 @@ impl Host {
         self
     }
 
+    /// With an operator who granted nothing: whatever is asked of the outbox is refused.
+    #[must_use]
+    pub fn granting_nothing(mut self) -> Self {
+        self.state.outbox.barren = true;
+        self
+    }
+
     /// Deliver an event to the whole plugin, for the first time.
     #[must_use = "a run that failed is no panic by itself: see `Run::expect_ok`"]
     pub fn deliver(&mut self, plugin: &Plugin, event: &Event) -> Run {
@@ -59,15 +70,25 @@ impl Host {
     #[must_use = "a run that failed is no panic by itself: see `Run::expect_ok`"]
     pub fn deliver_as(&mut self, plugin: &Plugin, event: &Event, delivery: &Delivery) -> Run {
         if !plugin.receivers().iter().any(|receiver| receiver.takes(event)) {
-            return Run { verdict: Verdict::NotSubscribed, logs: Vec::new(), logs_dropped: 0 };
+            return Run {
+                verdict: Verdict::NotSubscribed,
+                logs: Vec::new(),
+                logs_dropped: 0,
+                effects: Vec::new(),
+            };
         }
-        self.run(|| plugin.handle(event, delivery))
+        self.run_as(&delivery.id, || plugin.handle(event, delivery))
     }
 
     /// Run one receiver, or any code that calls the host, as a delivery of its own:
     /// `host.run(|| count_charge(&event))`.
     #[must_use = "a run that failed is no panic by itself: see `Run::expect_ok`"]
     pub fn run<V: IntoVerdict>(&mut self, receiver: impl FnOnce() -> V) -> Run {
+        self.run_as("stripe.evt_test.plugin", receiver)
+    }
+
+    fn run_as<V: IntoVerdict>(&mut self, delivery: &str, receiver: impl FnOnce() -> V) -> Run {
+        self.state.outbox.begin(delivery);
         let outer =
             RUNNING.with_borrow_mut(|running| running.replace(std::mem::take(&mut self.state)));
         let end = catch_unwind(AssertUnwindSafe(|| receiver().into_verdict()));
@@ -86,9 +107,10 @@ impl Host {
                 Verdict::Crashed(message)
             }
         };
-        self.state.end(verdict == Verdict::Ok);
+        let effects = self.state.end(verdict == Verdict::Ok);
         Run {
             verdict,
+            effects,
             logs: std::mem::take(&mut self.state.logs),
             logs_dropped: std::mem::take(&mut self.state.logs_dropped),
         }
@@ -122,10 +144,84 @@ impl Host {
         self.state.committed.insert(key.to_owned(), bytes);
     }
 
+    /// Everything that committed runs asked for, in order.
+    #[must_use]
+    pub fn effects(&self) -> &[Effect] {
+        &self.state.outbox.committed
+    }
+
+    /// Of those, what waits: neither performed nor withdrawn.
+    pub fn waiting(&self) -> impl Iterator<Item = &Effect> {
+        self.effects().iter().filter(|effect| effect.status == EffectStatus::Waiting)
+    }
+
+    /// Have a timer, or another event that a run emitted, delivered to the plugin: its delay is over.
+    ///
+    /// # Panics
+    /// When no such event waits.
+    #[track_caller]
+    #[must_use = "a run that failed is no panic by itself: see `Run::expect_ok`"]
+    #[expect(clippy::panic, reason = "a test's own mistake")]
+    pub fn fire(&mut self, plugin: &Plugin, id: &EffectId) -> Run {
+        let effect = self.perform(id);
+        let Action::Emit { kind, content_type, body } = effect.action else {
+            panic!("{id} is a request; `reply` delivers its answer")
+        };
+        let mut event = raw(plugin.name(), &event_id(id), &kind, body);
+        event.content_type = content_type;
+        self.deliver(plugin, &event)
+    }
+
+    /// Have a request answered, and the answer delivered to the plugin if it asked for it. Status 0
+    /// stands for a request that the host gave up; the body then says why.
+    ///
+    /// # Panics
+    /// When no such request waits, or it asked for no answer.
+    #[track_caller]
+    #[must_use = "a run that failed is no panic by itself: see `Run::expect_ok`"]
+    #[expect(clippy::panic, reason = "a test's own mistake")]
+    pub fn reply(
+        &mut self,
+        plugin: &Plugin,
+        id: &EffectId,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Run {
+        let effect = self.perform(id);
+        let Action::Http { reply: Some(kind), .. } = effect.action else {
+            panic!("{id} asked for no answer; a request does with `reply_as`")
+        };
+        let mut event = raw(plugin.name(), &event_id(id), &kind, body);
+        let own = [("status", status.to_string()), ("effect-id", id.to_string())];
+        event.attributes = own.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let header = |(name, value): &(&str, &str)| (format!("header-{name}"), (*value).to_owned());
+        event.attributes.extend(headers.iter().map(header));
+        self.deliver(plugin, &event)
+    }
+
+    #[track_caller]
+    #[expect(clippy::panic, reason = "a test's own mistake")]
+    fn perform(&mut self, id: &EffectId) -> Effect {
+        match self.state.outbox.find(id) {
+            Some(effect) if effect.status == EffectStatus::Waiting => {
+                effect.status = EffectStatus::Performed;
+                effect.clone()
+            }
+            Some(effect) => panic!("{id} does not wait: it is {:?}", effect.status),
+            None => panic!("no run that succeeded asked for {id}"),
+        }
+    }
+
     /// Every key that is kept, in order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.state.committed.keys().map(String::as_str)
     }
+}
+
+/// The identifier of the event that an effect makes: always the same, as on the real host.
+fn event_id(effect: &EffectId) -> String {
+    format!("evt_{}", effect.as_str().replace('.', "_"))
 }
 
 /// Call the host that runs this thread's receiver.
@@ -168,4 +264,31 @@ pub(crate) fn kv_delete(key: &str) -> Result<(), Limit> {
 
 pub(crate) fn kv_keys(prefix: &str, after: Option<&str>) -> Result<KeyPage, Limit> {
     running("kv", |state| state.keys(prefix, after))
+}
+
+pub(crate) fn outbox_http(
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    reply: Option<String>,
+    delay: Duration,
+) -> Result<EffectId, Refused> {
+    let action = Action::Http { method, url, headers, body, reply };
+    running("outbox", |state| state.ask(action, delay))
+}
+
+pub(crate) fn outbox_emit(
+    kind: &str,
+    content_type: &str,
+    body: Vec<u8>,
+    delay: Duration,
+) -> Result<EffectId, Refused> {
+    let (kind, content_type) = (kind.to_owned(), content_type.to_owned());
+    let action = Action::Emit { kind, content_type, body };
+    running("outbox", |state| state.ask(action, delay))
+}
+
+pub(crate) fn outbox_cancel(effect: &str) -> Result<bool, Refused> {
+    running("outbox", |state| state.cancel(effect))
 }

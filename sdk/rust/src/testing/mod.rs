@@ -2,8 +2,13 @@
 //!
 //! A [`Host`] keeps a plugin's state in memory and treats it as the real one does: a failed run
 //! leaves no writes, the contract's limits hold. What it does not do: evaluate filters (it
-//! delivers as if they were true), limit time and memory, and start from a fresh instance (a
-//! `static` keeps its value). Its functions are those of the thread that runs the receiver.
+//! delivers as if they were true), limit time and memory, grant (see [`Host::granting_nothing`]),
+//! and start from a fresh instance (a `static` keeps its value). Its functions are those of the
+//! thread that runs the receiver.
+//!
+//! What a run asks the [`outbox`](crate::outbox) for is kept and performed when the test says so:
+//! [`Host::fire`] delivers a timer or another event of the plugin's own, [`Host::reply`] the answer
+//! to a request.
 //!
 //! ```
 //! use serde_json::json;
@@ -25,10 +30,12 @@
 
 mod event;
 pub(crate) mod host;
+mod outbox;
 mod state;
 
-pub use event::{delivery, event, raw, stripe};
+pub use event::{delivery, event, raw, signalbox, stripe, stripe_as};
 pub use host::Host;
+pub use outbox::{Action, Effect, EffectStatus};
 pub use state::Limits;
 
 use crate::Failure;
@@ -43,6 +50,8 @@ pub struct Run {
     pub logs: Vec<Record>,
     /// How many records were over the limit.
     pub logs_dropped: usize,
+    /// What it asked the outbox for, in order; empty unless it succeeded.
+    pub effects: Vec<Effect>,
 }
 
 /// How a run may end.

@@ -1,12 +1,16 @@
-//! What the test host keeps: committed values, the writes of the run under way, its records.
+//! What the test host keeps: committed values and effects, what the run under way writes and asks
+//! for, its records.
 //!
 //! The rules are the contract's (`wit/kv.wit`); the numbers are the real host's defaults.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Record;
+use super::outbox::{Action, Effect, Outbox};
 use crate::host::KeyPage;
 use crate::kv::Limit;
+use crate::outbox::{EffectId, Refused};
 
 /// What one run may use. The defaults are those of the real host.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,6 +24,10 @@ pub struct Limits {
     pub kv_writes: usize,
     /// Bytes of all keys and values the plugin holds. Default 64 MiB.
     pub kv_quota: usize,
+    /// Effects and withdrawals of one run. Default 100.
+    pub effects: usize,
+    /// Bytes of all effects of one run. Default 1 MiB.
+    pub effect_bytes: usize,
     /// Log records kept of one run. Default 200.
     pub log_records: usize,
 }
@@ -31,6 +39,8 @@ impl Default for Limits {
             kv_value: 256 << 10,
             kv_writes: 1 << 20,
             kv_quota: 64 << 20,
+            effects: 100,
+            effect_bytes: 1 << 20,
             log_records: 200,
         }
     }
@@ -53,11 +63,12 @@ pub(crate) struct State {
     written: usize,
     pub(crate) logs: Vec<Record>,
     pub(crate) logs_dropped: usize,
+    pub(crate) outbox: Outbox,
 }
 
 impl State {
-    /// End the run: keep what it wrote, or forget it.
-    pub(crate) fn end(&mut self, commit: bool) {
+    /// End the run: keep what it wrote and asked for, or forget it.
+    pub(crate) fn end(&mut self, commit: bool) -> Vec<Effect> {
         for (key, value) in std::mem::take(&mut self.writes) {
             match value {
                 _ if !commit => {}
@@ -71,6 +82,15 @@ impl State {
         }
         self.operations = 0;
         self.written = 0;
+        self.outbox.end(commit)
+    }
+
+    pub(crate) fn ask(&mut self, action: Action, delay: Duration) -> Result<EffectId, Refused> {
+        self.outbox.ask(action, delay, (self.limits.effects, self.limits.effect_bytes))
+    }
+
+    pub(crate) fn cancel(&mut self, id: &str) -> Result<bool, Refused> {
+        self.outbox.cancel(id, self.limits.effects)
     }
 
     pub(crate) fn log(&mut self, record: Record) {
