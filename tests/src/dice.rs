@@ -26,6 +26,12 @@ impl Dice {
         Self::new(seed)
     }
 
+    /// The seed that repeats the sequence from here.
+    #[must_use]
+    pub const fn seed(&self) -> u64 {
+        self.0
+    }
+
     /// The next number.
     pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);

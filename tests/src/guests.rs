@@ -2,7 +2,7 @@
 //!
 //! Made from text like all of [`crate::components`]. Not examples of how to write a plugin.
 
-use crate::components::{OK, Spec, build, spec};
+use crate::components::{Ask, OK, Spec, asking, build, spec};
 
 /// Where an import's answer goes.
 const RETURN: usize = 128;
@@ -105,4 +105,17 @@ pub fn stumbler(name: &str, kinds: &[&str], mark: char, failures: u32) -> Vec<u8
     );
     let texts = vec!["order".to_owned(), "not yet".to_owned()];
     build(&Spec { handle, texts, ..spec(name, kinds) })
+}
+
+/// Puts the delivery's identifier under the event's identifier, and posts `{}` to the URL.
+#[must_use]
+pub fn records_and_posts(name: &str, kinds: &[&str], url: &str) -> Vec<u8> {
+    let handle = format!(
+        "(call $kv_set (i32.load (local.get $event)) (i32.load offset=4 (local.get $event))
+           (i32.load offset=64 (local.get $event)) (i32.load offset=68 (local.get $event))
+           (i32.const {RETURN}))
+         (if (i32.load8_u (i32.const {RETURN})) (then unreachable))
+         {OK}"
+    );
+    build(&asking(Spec { handle, ..spec(name, kinds) }, &[Ask::post(url)], true))
 }

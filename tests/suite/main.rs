@@ -11,6 +11,9 @@
 )]
 
 mod crash;
+mod crash_effects;
+mod histories;
+mod ordering;
 mod poison;
 mod quickstart;
 mod reload;

@@ -24,12 +24,15 @@ const WORST: f64 = 4.0;
 /// Differences below this are the machine's own.
 const NOISE: Duration = Duration::from_millis(10);
 
-/// It never rests: no attempt is the last, and waits are short.
+/// It never rests: no attempt is the last, waits are short, and it is not paused.
 const SETTINGS: &str = r#"
 [dispatch]
 attempts = 1000
 first_wait = "100ms"
 longest_wait = "100ms"
+
+[plugin.poison]
+pause_after = 0
 "#;
 
 /// Each way to fail.

@@ -71,6 +71,39 @@ impl signalbox::plugin::kv::Host for Nothing {
     }
 }
 
+impl signalbox::plugin::outbox::Host for Nothing {
+    fn http(
+        &mut self,
+        _: signalbox::plugin::outbox::HttpRequest,
+        _: Option<u64>,
+    ) -> Result<String, signalbox::plugin::outbox::Refusal> {
+        Ok(String::new())
+    }
+
+    fn emit(
+        &mut self,
+        _: String,
+        _: String,
+        _: Vec<u8>,
+        _: Option<u64>,
+    ) -> Result<String, signalbox::plugin::outbox::Refusal> {
+        Ok(String::new())
+    }
+
+    fn http_with_reply(
+        &mut self,
+        _: signalbox::plugin::outbox::HttpRequest,
+        _: String,
+        _: Option<u64>,
+    ) -> Result<String, signalbox::plugin::outbox::Refusal> {
+        Ok(String::new())
+    }
+
+    fn cancel(&mut self, _: String) -> Result<bool, signalbox::plugin::outbox::Refusal> {
+        Ok(false)
+    }
+}
+
 /// A component, ready to be called.
 pub(crate) struct Bare {
     engine: Engine,
