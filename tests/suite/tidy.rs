@@ -17,8 +17,6 @@ const LAYERS: &[(&str, u8)] = &[
     ("registry", 3),
     ("ingest", 3),
     ("dispatch", 3),
-    ("outbox", 3),
-    ("replay", 3),
     ("retention", 3),
     ("http", 4),
     ("config", 5),
