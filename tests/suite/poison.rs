@@ -16,10 +16,11 @@ const KINDS: [&str; 1] = ["charge.succeeded"];
 const RATE: u32 = 200;
 /// How long a turn lasts.
 const TURN: Duration = Duration::from_millis(1_500);
-/// Turns of each host for each poison; all of a host's acknowledgements are looked at together.
-const TURNS: usize = 3;
-/// The aim is 1.5 (`cargo bench` measures); on a machine that does other things at the same time
-/// a slow disk alone makes two. A handler on the acknowledgement's way makes more than tens.
+/// Turns of each host for each poison. What counts is the quietest: what other work on the machine
+/// does to a turn comes and goes, what the poison does is in every one.
+const TURNS: usize = 4;
+/// The aim is 1.5, told as the figure in each line; a machine that does other things at the same
+/// time makes two by itself. A handler on the acknowledgement's way makes tens.
 const WORST: f64 = 4.0;
 /// Differences below this are the machine's own.
 const NOISE: Duration = Duration::from_millis(10);
@@ -28,8 +29,8 @@ const NOISE: Duration = Duration::from_millis(10);
 const SETTINGS: &str = r#"
 [dispatch]
 attempts = 1000
-first_wait = "100ms"
-longest_wait = "100ms"
+first_wait = "1s"
+longest_wait = "1s"
 
 [plugin.poison]
 pause_after = 0
@@ -69,7 +70,7 @@ async fn turn(host: &Arc<Host>) -> Vec<Duration> {
     times
 }
 
-fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+fn percentile(mut times: Vec<Duration>, percent: usize) -> Duration {
     times.sort_unstable();
     times[times.len() * percent / 100]
 }
@@ -81,17 +82,17 @@ async fn no_poison_moves_the_acknowledgements_by_much() {
     let mut broken = Vec::new();
     for (name, bytes) in poisons() {
         let poisoned = Arc::new(Host::start(&[("poison.wasm", &bytes)], SETTINGS).unwrap());
-        let mut times = [Vec::new(), Vec::new()];
+        let mut turns = [Vec::new(), Vec::new()];
         for round in 0..=TURNS {
-            for (host, times) in [&calm, &poisoned].into_iter().zip(&mut times) {
-                let turn = turn(host).await;
+            for (host, turns) in [&calm, &poisoned].into_iter().zip(&mut turns) {
+                let p99 = percentile(turn(host).await, 99);
                 // The first one warms up.
                 if round > 0 {
-                    times.extend(turn);
+                    turns.push(p99);
                 }
             }
         }
-        let [calm, poisoned] = times.map(|mut times| percentile(&mut times, 99));
+        let [calm, poisoned] = turns.map(|turns| turns.into_iter().min().unwrap());
         let ratio = poisoned.as_secs_f64() / calm.as_secs_f64();
         println!("{name:<16} p99 {calm:>9.2?} calm, {poisoned:>9.2?} beside it: {ratio:.2}");
         if ratio > WORST && poisoned > calm + NOISE {

@@ -49,7 +49,9 @@ fn settlement(run: &Run, now: Timestamp) -> Settlement {
         || Notice::DeliveryDead { delivery: claimed.id.clone(), kind, attempt: attempt.clone() };
     let depth = claimed.event.source.depth();
     let then = match verdict {
-        Verdict::Dead if depth < guest::MAX_DEPTH => vec![told(notice(), now, depth + 1)],
+        Verdict::Dead if depth < guest::MAX_DEPTH => {
+            vec![told(notice(), now, depth + 1)]
+        }
         _ => Vec::new(),
     };
     let effect = |wish: &signalbox::domain::effect::EffectRequest| NewEffect {

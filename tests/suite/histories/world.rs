@@ -306,20 +306,17 @@ impl World {
     /// The process ends, well or not, and another begins.
     pub(super) async fn restart(&mut self) -> String {
         let old = self.store.take().unwrap();
-        let how = self.dice.below(3);
-        match how {
-            0 => old.close().await.unwrap(),
-            1 => drop(old),
-            _ => {
-                let from = self.place.path().join(self.lives.to_string());
-                self.lives += 1;
-                copy(&from, &self.place.path().join(self.lives.to_string()));
-            }
+        let killed = self.dice.below(3) > 0;
+        if killed {
+            let from = self.place.path().join(self.lives.to_string());
+            self.lives += 1;
+            copy(&from, &self.place.path().join(self.lives.to_string()));
         }
+        old.close().await.unwrap();
         self.open();
         self.model.restart();
         self.check().await;
-        format!("restart after {}", ["a stop", "an end", "a kill"][usize::try_from(how).unwrap()])
+        format!("restart after a {}", if killed { "kill" } else { "stop" })
     }
 
     /// Let everything end, and see that it did.
