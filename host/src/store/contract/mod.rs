@@ -4,10 +4,13 @@
 
 pub(crate) mod accept;
 pub(crate) mod deliveries;
+pub(crate) mod effects;
+pub(crate) mod figures;
 pub(crate) mod kv;
 pub(crate) mod lists;
 pub(crate) mod model;
 pub(crate) mod order;
+pub(crate) mod replay;
 pub(crate) mod retention;
 
 use std::sync::Arc;
@@ -31,8 +34,12 @@ use super::{
 pub(crate) trait Engine: Sized {
     /// A place for a store, empty.
     fn new() -> Self;
-    /// Open the store there. The one opened before must be gone.
-    fn open(&self) -> Arc<dyn Store>;
+    /// Open the store there when the wall clock says `now`. The one opened before must be gone.
+    fn open_at(&self, now: Timestamp) -> Arc<dyn Store>;
+    /// Open it long after everything that happens here.
+    fn open(&self) -> Arc<dyn Store> {
+        self.open_at(LATE)
+    }
 }
 
 /// Run the whole suite against an engine.
@@ -64,11 +71,25 @@ macro_rules! contract_tests {
                 deliveries_by_everything, an_unknown_cursor_is_told;
             order: one_object_one_after_another, nothing_overtakes_one_that_fails,
                 one_that_failed_often_is_overtaken, an_order_may_change;
+            replay: what_ended_runs_again, what_waits_is_hastened, a_replay_survives,
+                a_newer_plugin_gets_old_events, a_replay_holds_its_block,
+                a_clock_set_back_stalls_nothing;
+            effects: an_effect_is_real_with_its_delivery, only_done_asks, a_try_fails_and_succeeds,
+                only_the_lease_settles_an_effect, nothing_is_performed_after_reopening,
+                no_plugin_takes_anothers_turn, a_guest_withdraws, an_operator_changes_effects,
+                asking_again_under_the_same_identifier, an_end_leads_to_events,
+                effects_page_both_ways, large_effects_are_kept, unfinished_effects_hold_their_block,
+                a_delay_outlives_a_clock_set_back;
+            figures: the_dead_fall_into_groups, pauses_are_kept, what_waits_by_plugin,
+                the_store_counts;
             retention: old_events_go_and_stay_known, unfinished_events_stay, by_bytes;
         }
     };
 }
 pub(crate) use contract_tests;
+
+/// A moment after all others.
+pub(crate) const LATE: Timestamp = Timestamp::from_secs(1_890_000_000);
 
 /// A moment to count from.
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_790_000_000);

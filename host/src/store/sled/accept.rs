@@ -63,6 +63,11 @@ impl Prepared {
         Ok(Self { new, dedupe, record })
     }
 
+    /// The key of its dedupe record.
+    pub(super) fn dedupe(&self) -> &[u8] {
+        &self.dedupe
+    }
+
     /// Bytes it adds to a commit, about.
     pub(super) fn size(&self) -> usize {
         self.record.len() + self.dedupe.len() + 48 + 8 * self.new.plugins.len()

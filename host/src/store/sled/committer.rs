@@ -10,15 +10,19 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::clock::Timestamp;
-use crate::store::{Admission, Retained, RetentionPolicy, Settled, Settlement, StoreError};
+use crate::store::{
+    Admission, EffectChanged, Replayed, Retained, RetentionPolicy, Settled, StoreError,
+};
 
 use super::accept::{Blocks, Prepared, TypesSeen};
+use super::draft::{Changes, Draft};
+use super::ending::Ending;
 use super::error::RowError;
+use super::jobs::Job;
 use super::layout;
 use super::open::panic_text;
 use super::retain::{Step, Sweep};
 use super::rows::{self, Counters};
-use super::settle::{Change, Settling};
 use super::shared::Shared;
 use super::write_set::View;
 
@@ -40,7 +44,9 @@ pub(super) enum Request {
     /// Store events.
     Accept { events: Vec<Prepared>, size: usize, reply: Reply<Vec<Admission>> },
     /// End attempts.
-    Settle { settlements: Vec<Settlement>, size: usize, reply: Reply<Vec<Settled>> },
+    Settle { endings: Vec<Ending>, size: usize, reply: Reply<Vec<Settled>> },
+    /// Effects, replays, pauses.
+    Job { job: Job, size: usize },
     /// Put (or remove) a row; answers whether it was there.
     Row { key: Vec<u8>, value: Option<Vec<u8>>, reply: Reply<bool> },
     /// One step of retention.
@@ -52,7 +58,7 @@ pub(super) enum Request {
 impl Request {
     fn size(&self) -> usize {
         match self {
-            Self::Accept { size, .. } | Self::Settle { size, .. } => *size,
+            Self::Accept { size, .. } | Self::Settle { size, .. } | Self::Job { size, .. } => *size,
             Self::Row { key, value, .. } => key.len() + value.as_ref().map_or(0, Vec::len),
             Self::Retain { .. } | Self::Close => 0,
         }
@@ -89,9 +95,12 @@ pub(super) struct Committer {
 }
 
 /// An answer that waits for its commit to be durable.
-enum Answer {
+pub(super) enum Answer {
     Accept(Reply<Vec<Admission>>, Vec<Admission>),
     Settle(Reply<Vec<Settled>>, Vec<Settled>),
+    ChangeEffect(Reply<EffectChanged>, EffectChanged),
+    Replay(Reply<Vec<Replayed>>, Vec<Replayed>),
+    Pause(Reply<()>, ()),
     Row(Reply<bool>, bool),
     Retain(Reply<Retained>, Retained),
 }
@@ -102,6 +111,9 @@ impl Answer {
         match self {
             Self::Accept(reply, answer) => drop(reply.send(Ok(answer))),
             Self::Settle(reply, answer) => drop(reply.send(Ok(answer))),
+            Self::ChangeEffect(reply, answer) => drop(reply.send(Ok(answer))),
+            Self::Replay(reply, answer) => drop(reply.send(Ok(answer))),
+            Self::Pause(reply, ()) => drop(reply.send(Ok(()))),
             Self::Row(reply, answer) => drop(reply.send(Ok(answer))),
             Self::Retain(reply, answer) => drop(reply.send(Ok(answer))),
         }
@@ -203,10 +215,10 @@ impl Committer {
         let shared = Arc::clone(&self.shared);
         let mut view = View::new(&shared.table);
         let mut blocks = Blocks::default();
-        let mut settling = Settling::default();
+        let mut changes = Changes::default();
         let mut answers = Vec::with_capacity(batch.len());
         for request in batch {
-            answers.extend(self.plan(&mut view, &mut blocks, &mut settling, request)?);
+            answers.extend(self.plan(&mut view, &mut blocks, &mut changes, request)?);
         }
         blocks.close(&mut view, &mut self.counters)?;
         if !view.set.is_empty() {
@@ -219,7 +231,7 @@ impl Committer {
                 self.marked = Instant::now();
             }
         }
-        self.publish(blocks, settling);
+        self.publish(blocks, changes);
         answers.into_iter().for_each(Answer::send);
         Ok(())
     }
@@ -229,36 +241,41 @@ impl Committer {
         &mut self,
         view: &mut View<'_>,
         blocks: &mut Blocks,
-        settling: &mut Settling,
+        changes: &mut Changes,
         request: Request,
     ) -> Result<Option<Answer>, RowError> {
-        let names = &self.shared.names;
+        let mut draft = Draft {
+            view,
+            counters: &mut self.counters,
+            types: &mut self.types,
+            blocks,
+            shared: &self.shared,
+        };
         Ok(match request {
             Request::Accept { events, reply, .. } => {
-                let admit =
-                    |event| blocks.admit(view, &mut self.counters, names, &mut self.types, event);
-                let admitted: Result<_, _> = events.into_iter().map(admit).collect();
+                let admitted: Result<_, _> =
+                    events.into_iter().map(|event| draft.admit(event)).collect();
                 answer_damage(admitted, reply, Answer::Accept)?
             }
-            Request::Settle { settlements, reply, .. } => {
-                let mut judge = |settlement| {
-                    settling.settle(view, &mut self.counters, &self.shared, settlement)
-                };
-                let settled: Result<_, _> = settlements.into_iter().map(&mut judge).collect();
+            Request::Settle { endings, reply, .. } => {
+                let judge = |ending| changes.settle(&mut draft, ending);
+                let settled: Result<_, _> = endings.into_iter().map(judge).collect();
                 answer_damage(settled, reply, Answer::Settle)?
             }
+            Request::Job { job, .. } => job.run(&mut draft, changes)?,
             Request::Row { key, value, reply } => {
-                let was = view.get(&key)?.is_some();
+                let was = draft.view.get(&key)?.is_some();
                 match value {
-                    Some(value) => view.set.put(key, value),
-                    None if was => view.set.delete(key),
+                    Some(value) => draft.view.set.put(key, value),
+                    None if was => draft.view.set.delete(key),
                     None => {}
                 }
                 Some(Answer::Row(reply, was))
             }
             Request::Retain { policy, now, reply } => {
-                let step = Step { shared: &self.shared, policy: &policy, now };
-                let done = self.sweep.step(view, &mut self.counters, &step);
+                let held = &changes.held;
+                let step = Step { shared: &self.shared, policy: &policy, now, held };
+                let done = self.sweep.step(draft.view, draft.counters, &step);
                 answer_damage(done, reply, Answer::Retain)?
             }
             Request::Close => None,
@@ -266,32 +283,16 @@ impl Committer {
     }
 
     /// What is durable becomes visible to claimers.
-    fn publish(&mut self, blocks: Blocks, settling: Settling) {
+    fn publish(&mut self, blocks: Blocks, changes: Changes) {
         let shared = &self.shared;
         self.sweep.take_gone().into_iter().for_each(|gone| shared.cache.forget(gone));
         blocks.recent.into_iter().for_each(|event| shared.cache.put(event));
-        if blocks.queued.is_empty() && settling.changes.is_empty() {
-            return;
-        }
-        let mut queue = shared.queue();
-        for change in settling.changes {
-            match change {
-                Change::Finish(key, now) => queue.finish(key, now),
-                Change::PutBack { key, lease, due, attempted, now } => {
-                    queue.put_back(key, lease, Some(due), attempted, now);
-                }
-            }
-        }
-        for (key, entry) in blocks.queued {
-            queue.add(key, entry);
-        }
-        drop(queue);
-        shared.work.announce();
+        changes.publish(shared, blocks.queued);
     }
 }
 
 /// A row that cannot be read concerns who asked for it; anything else ends the store.
-fn answer_damage<T>(
+pub(super) fn answer_damage<T>(
     done: Result<T, RowError>,
     reply: Reply<T>,
     answer: fn(Reply<T>, T) -> Answer,

@@ -1,7 +1,10 @@
 //! What an operator may choose about the embedded store.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::domain::clock::{Clock, SystemClock};
 
 /// How to open a store.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub struct SledConfig {
     /// How long a request waits for a place among those before it is told
     /// [`Busy`](crate::store::StoreError::Busy). Default 500 ms: providers retry for days.
     pub busy_wait: Duration,
+    /// Tells at opening whether a stored wait was written by a clock that was set back since.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl SledConfig {
@@ -30,6 +35,7 @@ impl SledConfig {
             event_cache_bytes: 16 << 20,
             queue: 1_024,
             busy_wait: Duration::from_millis(500),
+            clock: Arc::new(SystemClock),
         }
     }
 }

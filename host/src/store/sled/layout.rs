@@ -9,6 +9,8 @@ use crate::domain::event::{EventKey, EventSeq};
 /// The one row of counters.
 pub(super) const COUNTERS: &[u8] = b"m";
 
+/// First byte of what an effect does.
+pub(super) const ACTION: u8 = b'a';
 /// First byte of a block of event records.
 pub(super) const BLOCK: u8 = b'b';
 /// First byte of a chunk of a value too large for one row.
@@ -17,14 +19,20 @@ pub(super) const CHUNK: u8 = b'c';
 pub(super) const DEDUPE: u8 = b'd';
 /// First byte of an endpoint.
 pub(super) const ENDPOINT: u8 = b'e';
+/// First byte of an effect that ended.
+pub(super) const EFFECT: u8 = b'f';
 /// First byte of the identifiers of a block that went.
 pub(super) const GHOST: u8 = b'g';
+/// First byte of a plugin's pause.
+pub(super) const PAUSE: u8 = b'h';
 /// First byte of a value of a plugin's state.
 pub(super) const KV: u8 = b'k';
 /// First byte of a name that stands as a number in other rows.
 pub(super) const NAME: u8 = b'n';
 /// First byte of the unfinished deliveries of a block.
 pub(super) const PENDING: u8 = b'p';
+/// First byte of an unfinished delivery that was replayed.
+pub(super) const AGAIN: u8 = b'r';
 /// First byte of where a block begins.
 pub(super) const START: u8 = b's';
 /// First byte of the coarse index of event types.
@@ -33,6 +41,8 @@ pub(super) const TYPE: u8 = b't';
 pub(super) const USAGE: u8 = b'u';
 /// First byte of a delivery that was attempted.
 pub(super) const DELIVERY: u8 = b'v';
+/// First byte of an effect that is unfinished.
+pub(super) const WAITING: u8 = b'w';
 /// First byte of the index of dead deliveries.
 pub(super) const DEAD: u8 = b'x';
 
@@ -115,6 +125,26 @@ pub(super) fn dead(seq: EventSeq, plugin: PluginId) -> Vec<u8> {
     pair(DEAD, seq, plugin)
 }
 
+/// `r`, sequence number of the event (8), plugin (4).
+pub(super) fn again(seq: EventSeq, plugin: PluginId) -> Vec<u8> {
+    pair(AGAIN, seq, plugin)
+}
+
+/// `a`, `f` or `w`, sequence number of the event (8), plugin (4), place among the delivery's
+/// effects (4).
+pub(super) fn effect(tag: u8, (seq, plugin, ordinal): (EventSeq, PluginId, u32)) -> Vec<u8> {
+    let mut out = pair(tag, seq, plugin);
+    out.extend(ordinal.to_be_bytes());
+    out
+}
+
+/// `h`, plugin (4).
+pub(super) fn pause(plugin: PluginId) -> Vec<u8> {
+    let mut out = vec![PAUSE];
+    out.extend(plugin.0.to_be_bytes());
+    out
+}
+
 /// `k`, plugin (4), the plugin's key (or a prefix of keys).
 pub(super) fn kv(plugin: PluginId, key: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(5 + key.len());
@@ -176,7 +206,20 @@ pub(super) fn parse_numbered(tag: u8, key: &[u8]) -> Option<EventSeq> {
     (*first == tag).then_some(EventSeq(seq))
 }
 
-/// The parts of a key made by [`delivery`] or [`dead`].
+/// The parts of a key made by [`effect`].
+pub(super) fn parse_effect(tag: u8, key: &[u8]) -> Option<(EventSeq, PluginId, u32)> {
+    let (pair, ordinal) = key.split_last_chunk::<4>()?;
+    let (seq, plugin) = parse_pair(tag, pair)?;
+    Some((seq, plugin, u32::from_be_bytes(*ordinal)))
+}
+
+/// The plugin in a key made by [`pause`].
+pub(super) fn parse_pause(key: &[u8]) -> Option<PluginId> {
+    let [PAUSE, plugin @ ..] = key else { return None };
+    plugin.try_into().ok().map(|plugin| PluginId(u32::from_be_bytes(plugin)))
+}
+
+/// The parts of a key made by [`delivery`], [`dead`] or [`again`].
 pub(super) fn parse_pair(tag: u8, key: &[u8]) -> Option<(EventSeq, PluginId)> {
     let (first, rest) = key.split_first()?;
     let (seq, plugin) = rest.split_first_chunk::<8>()?;
@@ -238,7 +281,7 @@ mod tests {
 
     use super::*;
 
-    const TAGS: [u8; 14] = [
+    const TAGS: [u8; 19] = [
         COUNTERS[0],
         BLOCK,
         CHUNK,
@@ -253,6 +296,11 @@ mod tests {
         USAGE,
         DELIVERY,
         DEAD,
+        ACTION,
+        EFFECT,
+        WAITING,
+        AGAIN,
+        PAUSE,
     ];
 
     #[test]
@@ -278,7 +326,7 @@ mod tests {
         #[test]
         fn keys_read_back_and_sort_by_number(a: (u64, u32), b: (u64, u32)) {
             let pair = |(seq, plugin)| (EventSeq(seq), PluginId(plugin));
-            for (tag, make) in [(DELIVERY, delivery as fn(_, _) -> _), (DEAD, dead as fn(_, _) -> _)] {
+            for (tag, make) in [(DELIVERY, delivery as fn(_, _) -> _), (DEAD, dead as fn(_, _) -> _), (AGAIN, again as fn(_, _) -> _)] {
                 let (x, y): (Vec<u8>, Vec<u8>) = (make(pair(a).0, pair(a).1), make(pair(b).0, pair(b).1));
                 prop_assert_eq!(parse_pair(tag, &x), Some(pair(a)));
                 prop_assert_eq!(x.cmp(&y), a.cmp(&b));
@@ -292,6 +340,13 @@ mod tests {
                 prop_assert_eq!(make(EventSeq(a.0)).cmp(&make(EventSeq(b.0))), a.0.cmp(&b.0));
                 prop_assert_eq!(parse_numbered(b'?', &make(EventSeq(a.0))), None);
             }
+            for tag in [ACTION, EFFECT, WAITING] {
+                let of = |(seq, plugin): (u64, u32)| (EventSeq(seq), PluginId(plugin), plugin ^ 7);
+                let (x, y) = (effect(tag, of(a)), effect(tag, of(b)));
+                prop_assert_eq!(parse_effect(tag, &x), Some(of(a)));
+                prop_assert_eq!(x.cmp(&y), of(a).cmp(&of(b)));
+            }
+            prop_assert_eq!(parse_pause(&pause(PluginId(a.1))), Some(PluginId(a.1)));
             prop_assert_eq!(block(a.0).cmp(&block(b.0)), a.0.cmp(&b.0));
             for class in [NameClass::Plugin, NameClass::Digest] {
                 prop_assert_eq!(parse_name(&name(class, a.1)), Some((class, a.1)));

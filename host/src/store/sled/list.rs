@@ -13,6 +13,7 @@ use crate::store::{Cursor, DeliveryQuery, EventQuery, Page, StoreError};
 
 use super::attempts;
 use super::error::RowError;
+use super::figures;
 use super::layout::{self, PluginId};
 use super::line::Entry;
 use super::queue::DeliveryKey;
@@ -23,18 +24,18 @@ use super::shared::{Direction, Shared};
 const BUDGET: usize = 20_000;
 
 /// Keys fetched at once.
-const CHUNK: usize = 256;
+pub(super) const CHUNK: usize = 256;
 
 /// Which way a listing goes from where.
 #[derive(Debug, Clone, Copy)]
-enum Way<K> {
+pub(super) enum Way<K> {
     Older(Option<K>),
     Newer(K),
 }
 
 /// Collects a page.
 #[derive(Debug)]
-struct Collector<T> {
+pub(super) struct Collector<T> {
     limit: usize,
     data: Vec<T>,
     looked: usize,
@@ -42,12 +43,12 @@ struct Collector<T> {
 }
 
 impl<T> Collector<T> {
-    const fn new(limit: usize) -> Self {
+    pub(super) const fn new(limit: usize) -> Self {
         Self { limit, data: Vec::new(), looked: 0, more: false }
     }
 
     /// Look at one candidate; it is in the page if it is `Some`.
-    fn offer(&mut self, item: Option<T>) -> ControlFlow<()> {
+    pub(super) fn offer(&mut self, item: Option<T>) -> ControlFlow<()> {
         self.looked += 1;
         match item {
             Some(_) if self.data.len() >= self.limit => {
@@ -64,7 +65,8 @@ impl<T> Collector<T> {
         ControlFlow::Continue(())
     }
 
-    fn page<K>(mut self, way: Way<K>) -> Page<T> {
+    /// What was collected, newest first.
+    pub(super) fn page<K>(mut self, way: Way<K>) -> Page<T> {
         if matches!(way, Way::Newer(_)) {
             self.data.reverse();
         }
@@ -325,16 +327,25 @@ pub(super) fn deliveries(
         }
         (way, None) => way,
     };
+    let status = match (query.group, query.status) {
+        (None, status) => status,
+        (Some(_), None | Some(Status::Dead)) => Some(Status::Dead),
+        (Some(_), Some(_)) => return empty(),
+    };
     loop {
-        let keys = keys(shared, query.status, at)?;
+        let keys = keys(shared, status, at)?;
         let Some(end) = keys.last().copied() else { break };
         for key in keys {
             if event.is_some_and(|seq| key.0 != seq) {
                 return Ok(page.page(way));
             }
-            let wanted = plugin.is_none_or(|id| key.1 == id);
+            let of_group = match query.group {
+                Some(group) => figures::group(shared, key)? == Some(group),
+                None => true,
+            };
+            let wanted = of_group && plugin.is_none_or(|id| key.1 == id);
             let found = if wanted { delivery(shared, key)? } else { None };
-            let found = found.filter(|d| query.status.is_none_or(|status| d.status == status));
+            let found = found.filter(|d| status.is_none_or(|status| d.status == status));
             if page.offer(found).is_break() {
                 return Ok(page.page(way));
             }
@@ -362,6 +373,7 @@ pub(super) fn delivery(shared: &Shared, key: DeliveryKey) -> Result<Option<Deliv
             Stand::Done => (Status::Done, None),
             Stand::Dead => (Status::Dead, None),
             Stand::Retry(due) => (Status::Retry, Some(Timestamp::from_millis(due))),
+            Stand::Again => (Status::Pending, None),
         },
         (None, None) => return Ok(None),
     };
@@ -373,6 +385,7 @@ pub(super) fn delivery(shared: &Shared, key: DeliveryKey) -> Result<Option<Deliv
             .map(|event| DeliveryId { event: event.event.key.clone(), plugin: plugin.clone() }),
         None => None,
     };
+    let replayed_at = row.as_ref().and_then(|row| row.replayed).map(Timestamp::from_millis);
     let (attempts, history) = row.map_or((0, Vec::new()), |row| (row.attempts, row.history));
     let history = history.into_iter().map(|row| attempts::show(&shared.names, row));
     Ok(Some(Delivery {
@@ -380,7 +393,7 @@ pub(super) fn delivery(shared: &Shared, key: DeliveryKey) -> Result<Option<Deliv
         status,
         attempts,
         next_attempt_at,
-        replayed_at: None,
+        replayed_at,
         behind,
         history: history.collect::<Result<_, _>>()?,
     }))

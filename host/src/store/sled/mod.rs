@@ -16,6 +16,7 @@ mod table;
 mod write_set;
 
 mod cache;
+mod effect_queue;
 mod lane;
 mod line;
 mod names;
@@ -26,19 +27,27 @@ mod mark;
 
 mod open;
 mod shared;
+mod unfinished;
 
 mod accept;
+mod draft;
 
 mod attempts;
+mod effects;
+mod ending;
 mod kv;
+mod replay;
 mod settle;
 
 mod retain;
 
 mod committer;
+mod jobs;
 
 mod claim;
+mod effect_read;
 mod endpoints;
+mod figures;
 mod list;
 
 mod store;

@@ -2,20 +2,17 @@
 
 use std::fs::OpenOptions;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use crate::domain::clock::Timestamp;
-use crate::domain::event::EventSeq;
+use std::sync::Arc;
 
 use super::config::SledConfig;
 use super::directory::{Directory, State};
 use super::error::{OpenError, RowError};
-use super::layout::{self, PluginId};
-use super::line::Entry;
+use super::layout;
 use super::names::Names;
-use super::queue::Queue;
-use super::rows::{self, Counters, Pending, Stand};
+use super::rows::{self, Counters};
 use super::shared::Shared;
 use super::table::Table;
+use super::unfinished;
 use super::write_set::WriteSet;
 
 /// Fixed when a store is made: sled refuses another. Large, because a value larger than a quarter of
@@ -45,20 +42,26 @@ pub(super) fn open(config: &SledConfig) -> Result<(Shared, Counters), OpenError>
             copy: directory.copy(),
         });
     }
+    if counters.dead.is_none() {
+        counters.dead = Some(table.keys(&[layout::DEAD]).count() as u64);
+    }
     counters.opens += 1;
     counters.commits += 1;
     write_counters(&table, &counters).map_err(damaged)?;
     directory.mark().raise(counters.commits).map_err(OpenError::io("writing", &config.path))?;
     directory.begin_running()?;
     let names = Names::load(&table).map_err(damaged)?;
-    let queue = read_queue(&table, &counters).map_err(damaged)?;
-    Ok((Shared::new(table, names, queue, config.event_cache_bytes, directory), counters))
+    let now = config.clock.now();
+    let queues = unfinished::read(&table, counters.opens, now).map_err(damaged)?;
+    let clock = Arc::clone(&config.clock);
+    let cache = config.event_cache_bytes;
+    Ok((Shared::new(table, names, queues, cache, clock, directory), counters))
 }
 
 /// The counters, if the store has any.
 pub(super) fn read_counters(table: &Table) -> Result<Option<Counters>, RowError> {
     let row = table.get(layout::COUNTERS)?;
-    row.map(|value| rows::decode("the counters", value.bytes())).transpose()
+    row.map(|value| Counters::decode(value.bytes())).transpose()
 }
 
 /// Make `counters` durable.
@@ -101,32 +104,4 @@ pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned())
-}
-
-/// The unfinished deliveries: those of the pending rows that have no row that says they ended.
-fn read_queue(table: &Table, counters: &Counters) -> Result<Queue, RowError> {
-    let mut queue = Queue::new(counters.opens);
-    for row in table.prefix(&[layout::PENDING]) {
-        let row = row?;
-        let block = layout::parse_numbered(layout::PENDING, &row.key)
-            .ok_or_else(|| RowError::damaged("a pending row", "its key is malformed"))?;
-        let pending = Pending::decode(row.value.bytes())?;
-        let lanes = pending.lanes.into_iter().map(|lane| (lane != 0).then_some(lane));
-        for (event, lane) in pending.events.into_iter().zip(lanes.chain(std::iter::repeat(None))) {
-            let seq = EventSeq(block.0.saturating_add(u64::from(event.index)));
-            let received_at = Timestamp::from_millis(event.received_at);
-            for plugin in event.plugins.into_iter().map(PluginId) {
-                let mut entry = Entry::new(block, received_at, lane);
-                if let Some(row) = table.get(&layout::delivery(seq, plugin))? {
-                    let row = rows::Delivery::decode(row.bytes())?;
-                    let Stand::Retry(due) = row.stand else { continue };
-                    entry.attempts = row.attempts;
-                    entry.retry = true;
-                    entry.due = Some(Timestamp::from_millis(due));
-                }
-                queue.add((seq, plugin), entry);
-            }
-        }
-    }
-    Ok(queue)
 }

@@ -2,6 +2,7 @@
 //!
 //! Runs in the committer. What sled cannot give back is told in `LAYOUT.md`.
 
+use std::collections::HashSet;
 use std::ops::{Bound, Range};
 
 use crate::domain::clock::Timestamp;
@@ -13,7 +14,7 @@ use super::layout;
 use super::record::Codec;
 use super::rows::{self, Block, Counters, Ghost};
 use super::shared::{Shared, start};
-use super::table::Table;
+use super::table::{Row, Table};
 use super::write_set::View;
 
 /// Events whose blocks one step lets go: their rows are one commit, during which others wait.
@@ -40,6 +41,8 @@ pub(super) struct Step<'a> {
     pub(super) shared: &'a Shared,
     pub(super) policy: &'a RetentionPolicy,
     pub(super) now: Timestamp,
+    /// Blocks in which something ended waits again, as of the commit being made.
+    pub(super) held: &'a HashSet<EventSeq>,
 }
 
 impl Sweep {
@@ -83,35 +86,78 @@ impl Sweep {
                 self.from = 0;
                 return Ok(false);
             };
-            let (first, number) = start(&row)?;
-            let value = table.get(&layout::block(number))?;
-            let value =
-                value.ok_or_else(|| RowError::damaged("a block of events", "it is missing"))?;
-            let block: Block<'_> = rows::decode("a block of events", value.bytes())?;
-            let old = horizon.is_some_and(|horizon| Timestamp::from_millis(block.newest) < horizon);
-            let over = step.policy.bytes.is_some_and(|most| counters.block_bytes > most);
-            if !old && !over {
-                self.from = 0;
-                return Ok(false);
+            let first = layout::parse_numbered(layout::START, &row.key)
+                .ok_or_else(|| RowError::damaged("a block of events", "its key is malformed"))?;
+            self.from = first.0.saturating_add(1);
+            match self.block(view, counters, step, &row, horizon) {
+                Ok(Looked::Went(events)) => done.events += events,
+                Ok(Looked::Stays) => {}
+                Ok(Looked::Young) => {
+                    self.from = 0;
+                    return Ok(false);
+                }
+                // One block's trouble is not that of all behind it. The next sweep looks again.
+                Err(e @ RowError::Damaged { .. }) => {
+                    tracing::error!(
+                        block = first.0, cause = %e,
+                        "a block of events cannot be read and cannot go; going on with the next"
+                    );
+                }
+                Err(e) => return Err(e),
             }
-            if step.shared.queue().left(first) == 0 {
-                remove(view, &step.shared.codec, first, &block)?;
-                view.set.delete(layout::block(number));
-                counters.events = counters.events.saturating_sub(block.records.len() as u64);
-                let bytes = value.bytes().len() as u64 + 1;
-                counters.block_bytes = counters.block_bytes.saturating_sub(bytes);
-                done.events += block.records.len() as u64;
-                self.gone.push(first.0..first.0 + block.records.len() as u64);
-            }
-            self.from = first.0 + 1;
         }
         Ok(true)
     }
+
+    /// Look at the block that begins at `row`, and let it go if it may.
+    fn block(
+        &mut self,
+        view: &mut View<'_>,
+        counters: &mut Counters,
+        step: &Step<'_>,
+        row: &Row,
+        horizon: Option<Timestamp>,
+    ) -> Result<Looked, RowError> {
+        let (first, number) = start(row)?;
+        let value = view.table().get(&layout::block(number))?;
+        let value = value.ok_or_else(|| RowError::damaged("a block of events", "it is missing"))?;
+        let block: Block<'_> = rows::decode("a block of events", value.bytes())?;
+        let old = horizon.is_some_and(|horizon| Timestamp::from_millis(block.newest) < horizon);
+        let over = step.policy.bytes.is_some_and(|most| counters.block_bytes > most);
+        if !old && !over {
+            return Ok(Looked::Young);
+        }
+        let unfinished = step.shared.queue().left(first) > 0
+            || step.shared.effects().left(first) > 0
+            || step.held.contains(&first);
+        if unfinished {
+            return Ok(Looked::Stays);
+        }
+        remove(view, counters, &step.shared.codec, first, &block)?;
+        view.set.delete(layout::block(number));
+        let events = block.records.len() as u64;
+        counters.events = counters.events.saturating_sub(events);
+        counters.block_bytes = counters.block_bytes.saturating_sub(value.bytes().len() as u64 + 1);
+        self.gone.push(first.0..first.0 + events);
+        Ok(Looked::Went(events))
+    }
+}
+
+/// What became of a block.
+#[derive(Debug)]
+enum Looked {
+    /// It went, with this many events.
+    Went(u64),
+    /// Something of it is unfinished.
+    Stays,
+    /// The policy keeps it, and so all behind it.
+    Young,
 }
 
 /// Remove a block with everything that belongs to its events, but for their dedupe records.
 fn remove(
     view: &mut View<'_>,
+    counters: &mut Counters,
     codec: &Codec,
     first: EventSeq,
     block: &Block<'_>,
@@ -122,11 +168,14 @@ fn remove(
         let key = codec.unpack(seq, record.0)?.event.key;
         keys.push((key.provider, key.id));
     }
-    for tag in [layout::DELIVERY, layout::DEAD] {
-        for key in table_keys(view.table(), tag, first, end)? {
-            view.set.delete(key);
-        }
+    // Reads first: what cannot be read must not leave half a block in the write set.
+    let dead = table_keys(view.table(), layout::DEAD, first, end)?;
+    let mut rows = Vec::new();
+    for tag in [layout::DELIVERY, layout::EFFECT, layout::ACTION] {
+        rows.extend(table_keys(view.table(), tag, first, end)?);
     }
+    counters.dead = counters.dead.map(|kept| kept.saturating_sub(dead.len() as u64));
+    rows.into_iter().chain(dead).for_each(|key| view.set.delete(key));
     view.set.delete(layout::start(first));
     view.set.put(layout::ghost(first), rows::encode(&Ghost { newest: block.newest, keys })?);
     Ok(())

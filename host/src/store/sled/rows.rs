@@ -54,6 +54,8 @@ pub(super) struct Counters {
     pub(super) events: u64,
     /// Bytes of the blocks kept.
     pub(super) block_bytes: u64,
+    /// Dead deliveries kept; `None` in a store that did not count them yet. Grown.
+    pub(super) dead: Option<u64>,
 }
 
 impl Counters {
@@ -67,7 +69,13 @@ impl Counters {
         next_reserved: 0,
         events: 0,
         block_bytes: 0,
+        dead: Some(0),
     };
+
+    /// Read them, as they were ever written.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+        decode_grown("the counters", bytes, 1)
+    }
 }
 
 /// The dedupe record of one event.
@@ -130,6 +138,8 @@ pub(super) enum Stand {
     Dead,
     /// To be attempted again, not before this moment in milliseconds.
     Retry(u64),
+    /// Replayed, and not attempted since.
+    Again,
 }
 
 /// A delivery that was attempted.
@@ -141,13 +151,42 @@ pub(super) struct Delivery {
     pub(super) attempts: u32,
     /// The last ones, oldest first.
     pub(super) history: Vec<Attempt>,
+    /// When a wait was written, in milliseconds. Grown.
+    pub(super) written: u64,
+    /// When it was last replayed, in milliseconds. Grown.
+    pub(super) replayed: Option<u64>,
 }
 
 impl Delivery {
     /// Read one, as it was ever written.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
-        decode_grown("a delivery", bytes, 0)
+        decode_grown("a delivery", bytes, 2)
     }
+}
+
+/// A dead delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Dead {
+    /// What it died of; 0 where it was not kept yet. Grown.
+    pub(super) group: u64,
+}
+
+impl Dead {
+    /// Read one, as it was ever written.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+        decode_grown("a dead delivery", bytes, 1)
+    }
+}
+
+/// An unfinished delivery that was replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Again {
+    /// First event of its block.
+    pub(super) block: u64,
+    /// When its event came, in milliseconds.
+    pub(super) received_at: u64,
+    /// As in [`Pending`].
+    pub(super) lane: u64,
 }
 
 /// One attempt.
@@ -201,6 +240,75 @@ pub(super) struct Kv<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Usage {
     pub(super) bytes: u64,
+}
+
+/// What an effect does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Action<'a> {
+    Http {
+        method: String,
+        url: String,
+        headers: Vec<(String, String)>,
+        #[serde(borrow)]
+        body: Bytes<'a>,
+        reply: Option<String>,
+    },
+    Emit {
+        kind: String,
+        content_type: String,
+        body: Bytes<'a>,
+    },
+}
+
+/// The domain's standings of an effect but `Running`, by their place here: append only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum EffectStand {
+    Pending,
+    Retry,
+    Done,
+    Dead,
+    Cancelled,
+}
+
+/// How an effect stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Effect {
+    pub(super) stand: EffectStand,
+    /// First event of the block of its event.
+    pub(super) block: u64,
+    pub(super) depth: u8,
+    /// When its delivery committed, in milliseconds.
+    pub(super) created_at: u64,
+    /// From when its age counts, in milliseconds.
+    pub(super) since: u64,
+    /// Tries that counted, since then.
+    pub(super) attempts: u32,
+    /// Not before this moment in milliseconds.
+    pub(super) due: u64,
+    /// When that wait was written, in milliseconds.
+    pub(super) written: u64,
+    /// The last tries, oldest first.
+    pub(super) history: Vec<EffectAttempt>,
+}
+
+/// One try at an effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct EffectAttempt {
+    pub(super) number: u32,
+    pub(super) started_at: u64,
+    pub(super) took_micros: u64,
+    pub(super) status: Option<u16>,
+    pub(super) reason: String,
+}
+
+/// A plugin's pause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pause {
+    /// Since when, in milliseconds.
+    pub(super) at: u64,
+    pub(super) reason: String,
+    /// The code whose failures caused it; `None` for an operator.
+    pub(super) code: Option<[u8; 32]>,
 }
 
 /// What stays of a block that went, until its identifiers may be forgotten.
@@ -294,5 +402,22 @@ mod tests {
         let new = Pending { lanes: vec![u64::MAX], ..expected };
         assert_eq!(Pending::decode(&postcard::to_allocvec(&new).unwrap()).unwrap(), new);
         assert!(Pending::decode(&old[..old.len() - 1]).is_err(), "half a row is no older row");
+        // A delivery that waits for another attempt, as it was first written.
+        let old = postcard::to_allocvec(&(2_u8, 90_u64, 4_u32, Vec::<Attempt>::new())).unwrap();
+        let row = Delivery {
+            stand: Stand::Retry(90),
+            attempts: 4,
+            history: vec![],
+            written: 0,
+            replayed: None,
+        };
+        assert_eq!(Delivery::decode(&old).unwrap(), row);
+        let row = Delivery { stand: Stand::Again, written: 7, replayed: Some(7), ..row };
+        assert_eq!(Delivery::decode(&postcard::to_allocvec(&row).unwrap()).unwrap(), row);
+        assert_eq!(Dead::decode(&[]).unwrap(), Dead { group: 0 });
+        let old = postcard::to_allocvec(&[[7_u64; 4], [7; 4]]).unwrap();
+        assert_eq!(Counters::decode(&old).unwrap().dead, None);
+        let new = postcard::to_allocvec(&Counters::NEW).unwrap();
+        assert_eq!(Counters::decode(&new).unwrap(), Counters::NEW);
     }
 }

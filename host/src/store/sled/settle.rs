@@ -1,77 +1,55 @@
-//! Transaction B: a verdict with the kv writes it commits, or a verdict and the next attempt.
+//! Transaction B: a verdict with the kv writes, effects and events it commits, or a verdict and the
+//! next attempt.
 //!
 //! Runs in the committer alone, which makes every check exact: nothing changes between the check
 //! and the commit.
 
-use std::collections::{HashMap, HashSet};
-
 use crate::domain::clock::Timestamp;
-use crate::domain::delivery as domain;
-use crate::domain::event::EventSeq;
-use crate::store::{Lease, Settled, Settlement, Verdict};
+use crate::domain::dead::DeadGroupId;
+use crate::store::{Settled, Settlement, Verdict};
 
 use super::attempts;
+use super::draft::{After, Change, Changes, Draft};
+use super::effects;
+use super::ending::Ending;
 use super::error::RowError;
 use super::kv;
 use super::layout;
 use super::line::Entry;
-use super::names::Names;
-use super::queue::DeliveryKey;
-use super::rows::{self, Counters, Stand};
-use super::shared::Shared;
-use super::write_set::View;
+use super::rows::{self, Stand};
 
-/// What the queue learns once the commit is durable.
-#[derive(Debug)]
-pub(super) enum Change {
-    /// The delivery ended.
-    Finish(DeliveryKey, Timestamp),
-    /// It waits again.
-    PutBack {
-        key: DeliveryKey,
-        lease: Lease,
-        due: Timestamp,
-        attempted: Option<u32>,
-        now: Timestamp,
-    },
-}
-
-/// The settlements of one commit.
-#[derive(Debug, Default)]
-pub(super) struct Settling {
-    settled: HashSet<DeliveryKey>,
-    finished: HashMap<EventSeq, u32>,
-    /// For the queue.
-    pub(super) changes: Vec<Change>,
-}
-
-impl Settling {
-    /// Judge one settlement; what it commits goes into `view`. `seq` is its event's number.
+impl Changes {
+    /// Judge one settlement; what it commits goes into `draft`.
     pub(super) fn settle(
         &mut self,
-        view: &mut View<'_>,
-        counters: &mut Counters,
-        shared: &Shared,
-        settlement: Settlement,
+        draft: &mut Draft<'_, '_>,
+        ending: Ending,
     ) -> Result<Settled, RowError> {
-        let names = &shared.names;
-        let Some(key) = find(view, names, &settlement.id)? else { return Ok(Settled::Fenced) };
+        let Ending { settlement, effects, then, .. } = ending;
+        let shared = draft.shared;
+        let Some(key) = draft.find(&settlement.id)? else { return Ok(Settled::Fenced) };
         // A lease that is not good is told first: "run it again" would be wrong then.
         let held = shared.queue().leased(key, settlement.lease).cloned();
-        let Some(Entry { block, attempts, .. }) = held.filter(|_| !self.settled.contains(&key))
-        else {
+        let Some(entry) = held.filter(|_| !self.deliveries.contains_key(&key)) else {
             return Ok(Settled::Fenced);
         };
         for read in &settlement.reads {
-            if !kv::holds(view, key.1, read)? {
+            if !kv::holds(draft.view, key.1, read)? {
                 return Ok(Settled::Conflict);
             }
         }
-        let Settlement { lease, verdict, attempt, writes, now, .. } = settlement;
+        let Some(cancels) = effects::told(self, draft, key.1, &settlement.cancels)? else {
+            return Ok(Settled::Conflict);
+        };
+        let Settlement { id, lease, verdict, attempt, writes, now, .. } = settlement;
         let stand = match verdict {
             Verdict::Release(due) => {
-                self.settled.insert(key);
-                self.changes.push(Change::PutBack { key, lease, due, attempted: None, now });
+                self.deliveries.insert(key, After::Waits);
+                if entry.retry {
+                    self.deliveries.insert(key, After::Retries);
+                }
+                let change = Change::PutBack { key, lease, due, attempted: None, now };
+                self.of_deliveries.push(change);
                 return Ok(Settled::Committed);
             }
             Verdict::Done => Stand::Done,
@@ -80,52 +58,65 @@ impl Settling {
         };
         // Reads first: an unreadable row must not leave half a transition in the write set.
         let row_key = layout::delivery(key.0, key.1);
-        let history = match view.get(&row_key)? {
-            Some(old) => rows::Delivery::decode(old.bytes())?.history,
-            None => Vec::new(),
+        let (history, replayed) = match draft.view.get(&row_key)? {
+            Some(old) => {
+                let old = rows::Delivery::decode(old.bytes())?;
+                (old.history, old.replayed)
+            }
+            None => (Vec::new(), None),
         };
+        draft.look(&then)?;
         if stand == Stand::Done {
-            kv::write(view, counters, key.1, writes)?;
+            let new = effects::plan(self, draft, key, effects)?;
+            if !effects::reserve(self, shared, &cancels) {
+                return Ok(Settled::Conflict);
+            }
+            kv::write(draft.view, draft.counters, key.1, writes)?;
+            for (effect, row) in cancels {
+                effects::withdraw(self, draft, effect, row)?;
+            }
+            effects::ask(self, draft, &entry, new, now)?;
         }
-        let attempts = attempts.saturating_add(1);
+        let group = (stand == Stand::Dead)
+            .then(|| DeadGroupId::of(&id.plugin, attempt.outcome, &attempt.reason));
+        let attempts = entry.attempts.saturating_add(1);
+        let last = attempts::row(draft.view, &shared.names, attempt);
         let row = rows::Delivery {
             stand,
             attempts,
-            history: attempts::extend(history, attempts::row(view, names, attempt)),
+            history: attempts::extend(history, last),
+            written: if matches!(stand, Stand::Retry(_)) { now.as_millis() } else { 0 },
+            replayed,
         };
-        view.set.put(row_key, rows::encode(&row)?);
-        self.settled.insert(key);
-        match stand {
-            Stand::Retry(due) => {
-                let due = Timestamp::from_millis(due);
-                let attempted = Some(attempts);
-                self.changes.push(Change::PutBack { key, lease, due, attempted, now });
+        draft.view.set.put(row_key, rows::encode(&row)?);
+        if let Stand::Retry(due) = stand {
+            self.deliveries.insert(key, After::Retries);
+            let due = Timestamp::from_millis(due);
+            let attempted = Some(attempts);
+            self.of_deliveries.push(Change::PutBack { key, lease, due, attempted, now });
+        } else {
+            self.deliveries.insert(key, After::Ended);
+            if let Some(group) = group {
+                let dead = rows::encode(&rows::Dead { group: group.0 })?;
+                draft.view.set.put(layout::dead(key.0, key.1), dead);
+                draft.counters.dead = draft.counters.dead.map(|dead| dead + 1);
             }
-            Stand::Done | Stand::Dead => {
-                if stand == Stand::Dead {
-                    view.set.put(layout::dead(key.0, key.1), rows::encode(&())?);
-                }
-                let finished = self.finished.entry(block).or_default();
-                *finished += 1;
-                if *finished == shared.queue().left(block) {
-                    view.set.delete(layout::pending(block));
-                }
-                self.changes.push(Change::Finish(key, now));
-            }
+            self.end(draft, &entry, key);
+            self.of_deliveries.push(Change::Finish(key, now));
         }
+        draft.admit_all(then)?;
         Ok(Settled::Committed)
     }
-}
 
-fn find(
-    view: &View<'_>,
-    names: &Names,
-    id: &domain::DeliveryId,
-) -> Result<Option<DeliveryKey>, RowError> {
-    let (Some(plugin), Some(key)) = (names.find(&id.plugin), layout::dedupe(&id.event)) else {
-        return Ok(None);
-    };
-    let Some(value) = view.get(&key)? else { return Ok(None) };
-    let row: rows::Dedupe = rows::decode("a dedupe record", value.bytes())?;
-    Ok(Some((EventSeq(row.seq), plugin)))
+    /// The rows that said that it was unfinished go.
+    fn end(&mut self, draft: &mut Draft<'_, '_>, entry: &Entry, key: super::queue::DeliveryKey) {
+        if entry.replayed.is_some() {
+            draft.view.set.delete(layout::again(key.0, key.1));
+        }
+        let finished = self.finished.entry(entry.block).or_default();
+        *finished += 1;
+        if *finished == draft.shared.queue().left(entry.block) {
+            draft.view.set.delete(layout::pending(entry.block));
+        }
+    }
 }

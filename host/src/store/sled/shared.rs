@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::domain::clock::Clock;
 use crate::domain::event::{EventKey, EventSeq, StoredEvent};
 
 use super::cache::EventCache;
 use super::directory::Directory;
+use super::effect_queue::EffectQueue;
 use super::error::RowError;
 use super::layout;
 use super::names::Names;
@@ -29,7 +31,10 @@ pub(super) struct Shared {
     pub(super) names: Names,
     pub(super) cache: EventCache,
     pub(super) work: Work,
+    pub(super) effect_work: Work,
+    pub(super) clock: Arc<dyn Clock>,
     queue: Mutex<Queue>,
+    effects: Mutex<EffectQueue>,
     pub(super) directory: Directory,
 }
 
@@ -38,8 +43,9 @@ impl Shared {
     pub(super) fn new(
         table: Table,
         names: Names,
-        queue: Queue,
+        queues: (Queue, EffectQueue),
         cache_bytes: usize,
+        clock: Arc<dyn Clock>,
         directory: Directory,
     ) -> Self {
         Self {
@@ -48,7 +54,10 @@ impl Shared {
             names,
             cache: EventCache::new(cache_bytes),
             work: Work::default(),
-            queue: Mutex::new(queue),
+            effect_work: Work::default(),
+            clock,
+            queue: Mutex::new(queues.0),
+            effects: Mutex::new(queues.1),
             directory,
         }
     }
@@ -56,6 +65,16 @@ impl Shared {
     /// The unfinished deliveries. Held for moments, never across I/O.
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The unfinished effects. As [`Self::queue`]; never held together with it.
+    pub(super) fn effects(&self) -> MutexGuard<'_, EffectQueue> {
+        self.effects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first event of the block that holds `seq`, if it is kept.
+    pub(super) fn first_of_block(&self, seq: EventSeq) -> Result<Option<EventSeq>, RowError> {
+        Ok(self.block_of(seq)?.map(|(first, _)| first))
     }
 
     /// The number of an event that was ever accepted and is not forgotten.

@@ -14,7 +14,7 @@ use crate::domain::delivery::{Delivery, DeliveryId};
 use crate::domain::effect::{Effect, EffectId};
 use crate::domain::endpoint::{Endpoint, EndpointId};
 use crate::domain::event::{EventKey, StoredEvent};
-use crate::domain::kv::{KvEntry, KvPage, KvRange, KvWrite};
+use crate::domain::kv::{KvEntry, KvPage, KvRange};
 use crate::domain::plugin::{Pause, PluginName};
 use crate::store::{
     Admission, Backlog, Claim, ClaimRequest, DeliveryQuery, EffectChange, EffectChanged,
@@ -22,15 +22,23 @@ use crate::store::{
     Replayed, Retained, RetentionPolicy, Settled, Settlement, Store, StoreError, StoreStats,
 };
 
-use super::accept::Prepared;
 use super::attempts::HISTORY_LOG_BYTES;
 use super::committer::{COMMIT_BYTES, Committer, Life, Reply, Request};
 use super::config::SledConfig;
+use super::ending::{EffectEnding, Ending};
 use super::error::OpenError;
+use super::jobs::Job;
+use super::replay::Wanted;
 use super::rows::Counters;
-use super::shared::Shared;
+use super::shared::{Shared, Work};
 use super::write_set::View;
-use super::{claim, endpoints, kv, layout, list, open};
+use super::{claim, effect_read, ending, endpoints, figures, kv, layout, list, open};
+
+/// Bytes a replay adds to a commit, at most: it keeps the attempts.
+const REPLAY_BYTES: usize = HISTORY_LOG_BYTES + 512;
+
+/// Bytes a change of an effect adds to a commit, about: its last tries.
+const EFFECT_BYTES: usize = 8 << 10;
 
 /// The embedded store.
 #[derive(Debug)]
@@ -107,6 +115,34 @@ impl SledStore {
         self.answer(answer).await
     }
 
+    /// Ask for several things that stand for themselves, all at once; answer in order.
+    async fn ask_each<T>(
+        &self,
+        requests: impl Iterator<Item = impl FnOnce(Reply<Vec<T>>) -> Request + Send> + Send,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut answers = Vec::new();
+        for request in requests {
+            let (reply, answer) = oneshot::channel();
+            self.send(request(reply)).await?;
+            answers.push(answer);
+        }
+        let mut all = Vec::new();
+        for answer in answers {
+            all.extend(self.answer(answer).await?);
+        }
+        Ok(all)
+    }
+
+    /// Wait until something was announced, or the store ends.
+    async fn wait(&self, work: impl for<'s> Fn(&'s Shared) -> &'s Work) {
+        let mut life = self.life.clone();
+        let Ok(shared) = self.shared() else { return };
+        tokio::select! {
+            () = work(&shared).wait() => {}
+            _ = life.wait_for(|life| *life != Life::Open) => {}
+        }
+    }
+
     /// Why the committer no longer answers.
     async fn ended(&self) -> StoreError {
         let mut life = self.life.clone();
@@ -152,37 +188,12 @@ impl Drop for SledStore {
     }
 }
 
-fn too_large(what: &'static str, size: usize) -> StoreError {
-    StoreError::TooLarge { what, size: size as u64, limit: COMMIT_BYTES as u64 }
-}
-
-/// Bytes a settlement adds to a commit, at most.
-fn size(settlement: &Settlement) -> usize {
-    let write = |write: &KvWrite| match write {
-        KvWrite::Put { key, value } => key.len() + value.len() + 64,
-        KvWrite::Delete { key } => key.len() + 64,
-    };
-    let logs = settlement.attempt.logs.records.iter().map(|record| {
-        let attributes = record.attributes.iter().map(|(name, value)| name.len() + value.len() + 4);
-        record.message.len() + attributes.sum::<usize>() + 8
-    });
-    let history = if settlement.attempt.number > 1 { HISTORY_LOG_BYTES } else { 0 };
-    let writes = settlement.writes.iter().map(write).sum::<usize>();
-    256 + history + settlement.attempt.reason.len() + logs.sum::<usize>() + writes
-}
-
 #[async_trait]
 impl Store for SledStore {
     async fn accept(&self, events: Vec<NewEvent>) -> Result<Vec<Admission>, StoreError> {
-        let shared = self.shared()?;
-        let prepare = |new| Prepared::new(&shared.codec, new).map_err(StoreError::from);
-        let events = events.into_iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
-        let size = events.iter().map(Prepared::size).sum();
-        if size > COMMIT_BYTES {
-            let what = if events.len() == 1 { "an event" } else { "a list of events" };
-            return Err(too_large(what, size));
-        }
-        drop(shared);
+        let events = ending::events(&self.shared()?.codec, events)?;
+        let what = if events.len() == 1 { "an event" } else { "a list of events" };
+        let size = ending::within(what, ending::events_size(&events), COMMIT_BYTES)?;
         self.ask(|reply| Request::Accept { events, size, reply }).await
     }
 
@@ -191,103 +202,110 @@ impl Store for SledStore {
     }
 
     async fn work(&self) {
-        let mut life = self.life.clone();
-        let Ok(shared) = self.shared() else { return };
-        tokio::select! {
-            () = shared.work.wait() => {}
-            _ = life.wait_for(|life| *life != Life::Open) => {}
-        }
+        self.wait(|shared| &shared.work).await;
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        self.shared()?;
-        let sizes: Vec<_> = settlements.iter().map(size).collect();
-        if let Some(size) = sizes.iter().find(|size| **size > COMMIT_BYTES) {
-            return Err(too_large("what one delivery writes", *size));
-        }
-        // Each settlement stands for itself, so a long list may take several commits.
-        let mut parts: Vec<(Vec<Settlement>, usize)> = Vec::new();
-        for (settlement, size) in settlements.into_iter().zip(sizes) {
-            match parts.last_mut() {
-                Some((part, sum)) if *sum + size <= COMMIT_BYTES => {
-                    part.push(settlement);
-                    *sum += size;
-                }
-                _ => parts.push((vec![settlement], size)),
-            }
-        }
-        let mut answers = Vec::with_capacity(parts.len());
-        for (settlements, size) in parts {
-            let (reply, answer) = oneshot::channel();
-            self.send(Request::Settle { settlements, size, reply }).await?;
-            answers.push(answer);
-        }
-        let mut settled = Vec::new();
-        for answer in answers {
-            settled.extend(self.answer(answer).await?);
-        }
-        Ok(settled)
+        let shared = self.shared()?;
+        let ready = settlements.into_iter().map(|one| Ending::new(&shared.codec, one));
+        let parts = ending::parts(ready.collect::<Result<_, _>>()?, |ending| ending.size);
+        drop(shared);
+        let requests = parts
+            .into_iter()
+            .map(|(endings, size)| move |reply| Request::Settle { endings, size, reply });
+        self.ask_each(requests).await
     }
 
     async fn replay(
         &self,
-        _deliveries: Vec<DeliveryId>,
-        _now: Timestamp,
+        deliveries: Vec<DeliveryId>,
+        now: Timestamp,
     ) -> Result<Vec<Replayed>, StoreError> {
-        Err(StoreError::Closed)
+        let find = move |shared: &Shared| {
+            let wanted = deliveries.into_iter().map(|id| Wanted::find(shared, id));
+            Ok(wanted.collect::<Result<Vec<_>, _>>()?)
+        };
+        let parts = ending::parts(self.read(find).await?, |_| REPLAY_BYTES);
+        let requests = parts.into_iter().map(|(wanted, size)| {
+            move |reply| Request::Job { job: Job::Replay { wanted, now, reply }, size }
+        });
+        self.ask_each(requests).await
     }
 
-    async fn claim_effects(&self, _request: EffectClaimRequest) -> Result<EffectClaim, StoreError> {
-        Ok(EffectClaim::default())
+    async fn claim_effects(&self, request: EffectClaimRequest) -> Result<EffectClaim, StoreError> {
+        effect_read::claim(self.shared()?, request).await
     }
 
     async fn effect_work(&self) {
-        std::future::pending().await
+        self.wait(|shared| &shared.effect_work).await;
     }
 
     async fn settle_effects(
         &self,
-        _settlements: Vec<EffectSettlement>,
+        settlements: Vec<EffectSettlement>,
     ) -> Result<Vec<Settled>, StoreError> {
-        Err(StoreError::Closed)
+        let shared = self.shared()?;
+        let ready = settlements.into_iter().map(|one| EffectEnding::new(&shared.codec, one));
+        let parts = ending::parts(ready.collect::<Result<_, _>>()?, |ending| ending.size);
+        drop(shared);
+        let requests = parts.into_iter().map(|(endings, size)| {
+            move |reply| Request::Job { job: Job::SettleEffects { endings, reply }, size }
+        });
+        self.ask_each(requests).await
     }
 
     async fn change_effect(
         &self,
-        _id: &EffectId,
-        _change: EffectChange,
-        _now: Timestamp,
+        id: &EffectId,
+        change: EffectChange,
+        now: Timestamp,
     ) -> Result<EffectChanged, StoreError> {
-        Ok(EffectChanged::Unknown)
+        let id = id.clone();
+        self.ask(|reply| Request::Job {
+            job: Job::ChangeEffect { id, change, now, reply },
+            size: EFFECT_BYTES,
+        })
+        .await
     }
 
-    async fn effect(&self, _id: &EffectId) -> Result<Option<Effect>, StoreError> {
-        Ok(None)
+    async fn effect(&self, id: &EffectId) -> Result<Option<Effect>, StoreError> {
+        let id = id.clone();
+        self.read(move |shared| match effect_read::find(shared, &id)? {
+            Some(key) => Ok(effect_read::show(shared, key)?),
+            None => Ok(None),
+        })
+        .await
     }
 
-    async fn effects(&self, _query: EffectQuery) -> Result<Page<Effect>, StoreError> {
-        Ok(Page { data: Vec::new(), has_more: false })
+    async fn effects(&self, query: EffectQuery) -> Result<Page<Effect>, StoreError> {
+        self.read(move |shared| effect_read::list(shared, &query)).await
     }
 
-    async fn dead_groups(&self, _plugin: Option<PluginName>) -> Result<Vec<DeadGroup>, StoreError> {
-        Ok(Vec::new())
+    async fn dead_groups(&self, plugin: Option<PluginName>) -> Result<Vec<DeadGroup>, StoreError> {
+        self.read(move |shared| figures::dead_groups(shared, plugin.as_ref())).await
     }
 
     async fn set_pause(
         &self,
-        _plugin: &PluginName,
-        _pause: Option<Pause>,
-        _then: Vec<NewEvent>,
+        plugin: &PluginName,
+        pause: Option<Pause>,
+        then: Vec<NewEvent>,
     ) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
+        let then = ending::events(&self.shared()?.codec, then)?;
+        let reason = pause.as_ref().map_or(0, |pause| pause.reason.len());
+        let size = reason + 128 + ending::events_size(&then);
+        let size = ending::within("a pause", size, COMMIT_BYTES)?;
+        let plugin = plugin.clone();
+        self.ask(|reply| Request::Job { job: Job::Pause { plugin, pause, then, reply }, size })
+            .await
     }
 
     async fn pauses(&self) -> Result<Vec<(PluginName, Pause)>, StoreError> {
-        Ok(Vec::new())
+        self.read(figures::pauses).await
     }
 
-    async fn backlog(&self, _now: Timestamp) -> Result<Vec<Backlog>, StoreError> {
-        Ok(Vec::new())
+    async fn backlog(&self, now: Timestamp) -> Result<Vec<Backlog>, StoreError> {
+        self.read(move |shared| figures::backlog(shared, now)).await
     }
 
     async fn kv_get(&self, plugin: &PluginName, key: &str) -> Result<Option<KvEntry>, StoreError> {
@@ -358,18 +376,7 @@ impl Store for SledStore {
     }
 
     async fn stats(&self) -> Result<StoreStats, StoreError> {
-        self.read(|shared| {
-            let counters = open::read_counters(&shared.table)?;
-            let (waiting, oldest_waiting) = shared.queue().depth();
-            Ok(StoreStats {
-                events: counters.map_or(0, |counters| counters.events),
-                waiting,
-                oldest_waiting,
-                disk_bytes: shared.directory.disk_bytes(),
-                ..StoreStats::default()
-            })
-        })
-        .await
+        self.read(figures::stats).await
     }
 
     async fn failed(&self) -> String {

@@ -23,12 +23,20 @@ const CHUNK_BYTES: usize = MAX_ROW;
 pub(super) struct Table {
     db: sled::Db,
     file: File,
+    /// Durable steps that still succeed.
+    #[cfg(test)]
+    steps: std::sync::atomic::AtomicU64,
 }
 
 impl Table {
     /// The rows in `db`, whose own file is `file`.
     pub(super) const fn new(db: sled::Db, file: File) -> Self {
-        Self { db, file }
+        Self {
+            db,
+            file,
+            #[cfg(test)]
+            steps: std::sync::atomic::AtomicU64::new(u64::MAX),
+        }
     }
 
     /// The value of `key` without its first byte.
@@ -98,6 +106,8 @@ impl Table {
 
     /// Apply `set` as one. Readers see all of it or nothing; durable only after [`Self::sync`].
     pub(super) fn apply(&self, set: WriteSet) -> Result<(), RowError> {
+        #[cfg(test)]
+        self.step()?;
         let mut batch = sled::Batch::default();
         for (key, value) in set.into_ops() {
             if may_be_chunked(&key, value.is_none()) {
@@ -122,7 +132,28 @@ impl Table {
     /// Make what was applied survive a power cut. sled's own `flush` ends in `sync_file_range`,
     /// which neither writes the file's metadata nor empties the disk's cache.
     pub(super) fn sync(&self) -> Result<(), RowError> {
+        #[cfg(test)]
+        self.step()?;
         self.file.sync_data().map_err(RowError::Sync)
+    }
+
+    /// After this many more steps (one is an `apply`, one a `sync`) every step fails.
+    #[cfg(test)]
+    pub(super) fn fail_after(&self, steps: u64) {
+        self.steps.store(steps, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// How many steps would still succeed.
+    #[cfg(test)]
+    pub(super) fn steps_left(&self) -> u64 {
+        self.steps.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    #[cfg(test)]
+    fn step(&self) -> Result<(), RowError> {
+        use std::sync::atomic::Ordering::SeqCst;
+        let left = self.steps.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        left.map(|_| ()).map_err(|_| RowError::Sync(std::io::Error::other("no more steps")))
     }
 
     /// From now on no `sync` succeeds.
@@ -190,7 +221,8 @@ impl Table {
 fn may_be_chunked(key: &[u8], removed: bool) -> bool {
     match key.first() {
         Some(&(layout::BLOCK | layout::PENDING | layout::GHOST)) => removed,
-        Some(&(layout::DELIVERY | layout::KV | layout::ENDPOINT)) => true,
+        Some(&(layout::DELIVERY | layout::KV | layout::ENDPOINT | layout::PAUSE)) => true,
+        Some(&(layout::ACTION | layout::EFFECT | layout::WAITING)) => true,
         _ => false,
     }
 }

@@ -1,5 +1,6 @@
 //! The contract suite on sled, and what is sled's own: the directory, damage, dictionaries.
 
+mod crash;
 mod directory;
 mod faults;
 
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use crate::domain::clock::{ManualClock, Timestamp};
 use crate::store::Store;
 use crate::store::contract::{self, Engine, contract_tests};
 
@@ -32,8 +34,9 @@ impl Engine for Place {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn open(&self) -> Arc<dyn Store> {
-        self.open_sled()
+    fn open_at(&self, now: Timestamp) -> Arc<dyn Store> {
+        let clock = Arc::new(ManualClock::at(now));
+        SledStore::open(&SledConfig { clock, ..self.config() }).unwrap()
     }
 }
 
