@@ -7,10 +7,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use signalbox::cli::build::{
     BuildEnvironment, BuildError, BuildOptions, EncodeError, Progress, build,
 };
+use signalbox::domain::clock::{SystemClock, Timestamp};
+use signalbox::domain::delivery::{DeliveryId, Outcome};
+use signalbox::domain::effect::Action;
+use signalbox::domain::endpoint::EndpointId;
+use signalbox::domain::event::{EventKey, EventSeq, Source, StoredEvent, VerifiedEvent};
+use signalbox::domain::grant::{Grant, HTTP, SECRET};
+use signalbox::plugin::{Call, Engine, EngineConfig, LoadError, PluginSettings, Policy};
+use signalbox::store::sled::{SledConfig, SledStore};
 use wit_component::DecodedWasm;
 
 #[derive(Default)]
@@ -110,6 +120,91 @@ fn the_examples_become_components() {
     let names: Vec<String> =
         build(&one, &mut heard).unwrap().components.into_iter().map(|c| c.package).collect();
     assert_eq!(names, ["charge-succeeded"], "a member's directory is that member alone");
+}
+
+/// The examples that send something, as components, in the real sandbox: without grants they are
+/// refused with the very lines that their pages show, with them their effects come out.
+#[test]
+fn the_examples_ask_for_what_their_pages_grant() {
+    let out = tempfile::tempdir().unwrap();
+    let project = repository().join("example-plugins");
+    build(&options(&project, out.path()), &mut Heard::default()).unwrap();
+    let engine = Engine::new(&EngineConfig::default(), Arc::new(SystemClock)).unwrap();
+    let store = SledStore::open(&SledConfig::new(out.path().join("store"))).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for (name, settings, kind, effects) in [
+        ("dunning", [("from", "a@example.com")], "invoice.payment_failed", ["emit reminder.due"]),
+        (
+            "slack-notifier",
+            [("webhook", "https://hooks.slack.com/services/T/B/X")],
+            "invoice.payment_failed",
+            ["http https://hooks.slack.com/services/T/B/X"],
+        ),
+    ] {
+        let bytes = Bytes::from(fs::read(out.path().join(format!("{name}.wasm"))).unwrap());
+        let refused = runtime.block_on(engine.load(bytes.clone(), &Policy::default()));
+        let refused = refused.unwrap_err();
+        let LoadError::NotGranted { missing, .. } = &refused else { panic!("{refused}") };
+        let page = fs::read_to_string(project.join(name).join("README.md")).unwrap();
+        let remedy = refused.remedy();
+        let lines = remedy.lines().skip_while(|line| !line.starts_with('['));
+        for line in lines {
+            assert!(page.contains(line), "the page of {name} lacks: {line}");
+        }
+
+        let secrets: Vec<String> =
+            missing.iter().filter(|r| r.capability == SECRET).map(|r| r.scope.clone()).collect();
+        let asked = missing.iter().filter(|r| r.capability != SECRET);
+        let grants = asked.map(|r| {
+            let secrets = if r.capability == HTTP { secrets.clone() } else { vec![] };
+            Grant::parse(&r.capability, &r.scope, secrets).unwrap()
+        });
+        let own = PluginSettings {
+            grants: grants.collect(),
+            settings: settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            ..PluginSettings::default()
+        };
+        let plugins = [(name.parse().unwrap(), own)].into();
+        let policy = Policy { plugins, ..Policy::default() };
+        let plugin = runtime.block_on(engine.load(bytes, &policy)).unwrap();
+        assert_eq!(plugin.limits().memory, 16 << 20, "its own wish");
+        let invoice = r#"{"type": "x", "data": {"object": {"id": "in_1", "amount_due": 1200,
+            "currency": "usd", "customer_email": "jenny@example.com"}}}"#;
+        let call = call(name, kind, invoice);
+        let store = Arc::clone(&store);
+        let run = engine.guests().spawn(async move { plugin.call(call, store).await });
+        let ended = runtime.block_on(run).unwrap();
+        assert_eq!(ended.outcome, Outcome::Ok, "{}", ended.reason);
+        let came: Vec<String> = ended
+            .effects
+            .iter()
+            .map(|effect| match &effect.action {
+                Action::Http { request, .. } => format!("http {}", request.url),
+                Action::Emit { kind, .. } => format!("emit {kind}"),
+            })
+            .collect();
+        assert_eq!(came, effects, "{name}");
+        assert_eq!(ended.effects[0].id.to_string(), format!("stripe.evt_1.{name}.0"));
+    }
+}
+
+fn call(plugin: &str, kind: &str, body: &'static str) -> Call {
+    let key = EventKey { provider: "stripe".to_owned(), id: "evt_1".to_owned() };
+    let delivery = DeliveryId { event: key.clone(), plugin: plugin.parse().unwrap() };
+    let event = VerifiedEvent::vouched(
+        key,
+        kind.to_owned(),
+        "application/json".to_owned(),
+        Bytes::from_static(body.as_bytes()),
+    );
+    let event = StoredEvent {
+        seq: EventSeq(1),
+        endpoint: EndpointId(uuid::Uuid::nil()),
+        received_at: Timestamp::from_secs(1),
+        source: Source::Webhook,
+        event,
+    };
+    Call { event: Arc::new(event), delivery, attempt: 1, replay: false }
 }
 
 /// A package of one file that depends on the SDK.

@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use signalbox_sdk::outbox::EffectId;
 use signalbox_sdk::prelude::*;
 
@@ -54,6 +53,16 @@ struct Case {
 #[derive(Serialize, Deserialize)]
 struct Due {
     invoice: String,
+}
+
+/// An e-mail, as Postmark takes it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Mail<'a> {
+    from: String,
+    to: &'a str,
+    subject: String,
+    text_body: String,
 }
 
 fn key(invoice: &str) -> String {
@@ -116,12 +125,12 @@ fn due(event: &Event) -> Result<(), Failure> {
     case.reminders += 1;
     outbox::post("https://api.postmarkapp.com/email")
         .secret_header("x-postmark-server-token", "{{secret:POSTMARK_TOKEN}}")
-        .json(&json!({
-            "From": config::get("from").or_retry("set `from` in [plugin.dunning.settings]")?,
-            "To": case.email,
-            "Subject": format!("Reminder {} of {MOST}: your invoice {invoice}", case.reminders),
-            "TextBody": format!("{} are open. Pay at {}", case.amount, case.pay_at),
-        }))
+        .json(&Mail {
+            from: config::get("from").or_retry("set `from` in [plugin.dunning.settings]")?,
+            to: &case.email,
+            subject: format!("Reminder {} of {MOST}: your invoice {invoice}", case.reminders),
+            text_body: format!("{} are open. Pay at {}", case.amount, case.pay_at),
+        })
         .send()?;
     case.timer = remind_later(&invoice)?;
     info!("reminder {} of {invoice}", case.reminders);
@@ -131,7 +140,7 @@ fn due(event: &Event) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
     use signalbox_sdk::testing::{Host, stripe_as};
 
     use super::*;

@@ -1,8 +1,7 @@
 //! Tells a Slack channel what somebody should know: large charges, payments that failed, and
 //! trouble in the host itself.
 
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use signalbox_sdk::prelude::*;
 
 plugin! {
@@ -16,11 +15,16 @@ plugin! {
 /// From this many cents on a charge is news, unless the operator sets `min_amount`.
 const LARGE: i64 = 100_000;
 
+#[derive(Serialize)]
+struct Message<'a> {
+    text: &'a str,
+}
+
 /// Post one line, after the commit.
 fn say(text: &str) -> Result<(), Failure> {
     let webhook = config::get("webhook");
     let webhook = webhook.or_retry("set `webhook` in [plugin.slack-notifier.settings]")?;
-    outbox::post(webhook).json(&json!({ "text": text })).send()?;
+    outbox::post(webhook).json(&Message { text }).send()?;
     Ok(())
 }
 
@@ -108,7 +112,7 @@ fn paused(event: &Event) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
     use signalbox_sdk::testing::{Host, signalbox, stripe};
 
     use super::*;
@@ -120,7 +124,8 @@ mod tests {
     }
 
     fn charge(kind: &str, amount: i64, why: Value) -> Event {
-        let charge = json!({"id": "ch_1", "amount": amount, "currency": "usd", "failure_message": why});
+        let charge =
+            json!({"id": "ch_1", "amount": amount, "currency": "usd", "failure_message": why});
         stripe(kind, charge)
     }
 

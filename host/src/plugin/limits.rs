@@ -82,6 +82,9 @@ pub const BEGINS_ANEW: Duration = Duration::from_secs(60);
 /// Bytes of a URL: what servers take at most.
 pub const MAX_URL: usize = 8 << 10;
 
+/// Headers of one request: what most servers take. Each costs the host more than its bytes.
+pub const MAX_HEADERS: usize = 100;
+
 /// Bytes of the type of an event that a plugin makes: it is part of keys of the store and of
 /// labels of metrics. The longest of Stripe's has 67.
 pub const MAX_KIND: usize = 128;

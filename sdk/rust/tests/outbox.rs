@@ -162,10 +162,11 @@ fn what_waits_is_withdrawn_once() {
 
 #[test]
 fn what_is_refused_says_why() {
+    type Ask<'a> = &'a dyn Fn() -> Result<EffectId, Refused>;
     let mut host = Host::new();
     let url = "https://a.com/";
     let unwritable = std::collections::BTreeMap::from([((), 1)]);
-    let cases: [(&dyn Fn() -> Result<EffectId, Refused>, &str); 8] = [
+    let cases: [(Ask<'_>, &str); 8] = [
         (&|| outbox::request("post", url).send(), "upper-case"),
         (&|| outbox::post("a.com").send(), "absolute"),
         (&|| outbox::post("https://a.com/{{secret:A}}").send(), "header alone"),

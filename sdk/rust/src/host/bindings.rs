@@ -852,9 +852,11 @@ pub mod signalbox {
         /// `outbox.http` for `http` and `http-with-reply`, `outbox.emit` for `emit`.
         /// The answer to a request needs no grant of its own.
         ///
-        /// A delivery may ask for a bounded number of effects (100 by default) of a
-        /// bounded size in all (1 MiB by default: URLs, headers, types and bodies), and
-        /// delay each by at most 400 days. `cancel` counts as one of that number.
+        /// The operator's limits `effects` (100 by default) and `effect_bytes` (1 MiB
+        /// by default: URLs, headers, types and bodies) bound what one delivery may ask
+        /// for; beyond them it is `quota`. `cancel` counts as one of `effects`. Fixed
+        /// are, and `invalid` beyond: a delay of 400 days, a URL of 8 KiB, 100 headers,
+        /// a type of 128 bytes.
         ///
         /// Events that lead to one another are counted: an event that is emitted, or
         /// brings an answer, is one deeper than the event whose delivery asked for it,

@@ -8,7 +8,7 @@ use url::Url;
 use crate::domain::effect::HttpRequest;
 use crate::domain::pattern::TypePattern;
 use crate::plugin::bindings::signalbox::plugin::outbox as contract;
-use crate::plugin::limits::{MAX_KIND, MAX_URL};
+use crate::plugin::limits::{MAX_HEADERS, MAX_KIND, MAX_URL};
 
 /// Longest method: all that are registered have fewer letters.
 const MAX_METHOD: usize = 20;
@@ -53,6 +53,10 @@ pub(super) fn check(asked: contract::HttpRequest) -> Result<Checked, String> {
     let contract::HttpRequest { method, url, headers, body } = asked;
     check_method(&method)?;
     let parsed = check_url(&url)?;
+    if headers.len() > MAX_HEADERS {
+        let count = headers.len();
+        return Err(format!("there are {count} headers, and {MAX_HEADERS} are the most"));
+    }
     let mut secrets = Vec::new();
     for (name, value) in &headers {
         check_header(name, value)?;
@@ -238,6 +242,9 @@ mod tests {
             let error = ask(method, url, &[header], body).unwrap_err();
             assert!(error.contains(says), "{error} has no `{says}`");
         }
+        let many = vec![("a", "b"); MAX_HEADERS + 1];
+        assert!(ask("GET", good, &many, "").unwrap_err().contains("101 headers"));
+        ask("GET", good, &many[1..], "").unwrap();
         for name in FORBIDDEN {
             assert!(ask("GET", good, &[(name, "b")], "").is_err(), "{name}");
         }
