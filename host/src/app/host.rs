@@ -19,6 +19,7 @@ use crate::http::admin::{AdminConfig, AdminDeps, AdminServer};
 use crate::http::webhook::{WebhookDeps, WebhookServer};
 use crate::ingest::Ingest;
 use crate::ingest::endpoints::Endpoints;
+use crate::ingest::refusals::{RefusalConfig, Refusals};
 use crate::plugin::{Engine, Routes};
 use crate::registry::{Registry, RegistryDeps};
 use crate::retention::Retention;
@@ -113,8 +114,13 @@ impl Host {
         let engine = Engine::new(&wiring::engine(config, processors), Arc::clone(&clock))?;
         let routes = Routes::default();
         let providers = wiring::providers();
-        let registry = RegistryDeps { engine: engine.clone(), routes: routes.clone() };
-        let (mut registry, _) = Registry::new(registry, wiring::registry(config, &providers));
+        let deps = RegistryDeps {
+            engine: engine.clone(),
+            routes: routes.clone(),
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+        };
+        let (mut registry, _) = Registry::new(deps, wiring::registry(config, &providers));
         registry.load_all().await?;
         let deps = PauseDeps {
             store: Arc::clone(&store),
@@ -152,13 +158,9 @@ impl Host {
             .await
             .with_context(|| cannot_listen("admin_listen", config.server.admin_listen))?;
 
-        let deps = WebhookDeps {
-            endpoints,
-            providers,
-            ingest: Ingest::new(Arc::clone(&store), routes.clone(), Arc::clone(&clock)),
-            clock: Arc::clone(&clock),
-            metrics,
-        };
+        let ingest = Ingest::new(Arc::clone(&store), routes.clone(), Arc::clone(&clock));
+        let refusals = Refusals::new(ingest.clone(), RefusalConfig::default());
+        let deps = WebhookDeps { endpoints, providers, ingest, clock: Arc::clone(&clock), metrics };
         let (webhook, webhook_handle) = WebhookServer::new(deps, wiring::webhook(config))
             .await
             .with_context(|| cannot_listen("listen", config.server.listen))?;
@@ -180,6 +182,7 @@ impl Host {
             Part::start("pauses", &ended, |stop| pauses.run(stop)),
             Part::start("admin listener", &ended, |stop| admin.run(stop)),
             Part::start("dispatch", &ended, |stop| dispatcher.run(stop)),
+            Part::start("refusals", &ended, |stop| refusals.run(stop)),
             Part::start("public listener", &ended, |stop| webhook.run(stop)),
         ];
         parts.reverse();

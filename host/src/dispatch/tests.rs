@@ -19,13 +19,19 @@ use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::delivery::{Delivery, DeliveryId, Outcome, Status};
 use crate::domain::plugin::DeliveryPolicy;
 use crate::plugin::tests::components;
-use crate::plugin::{Engine, EngineConfig, PluginReport, Policy, Routes, RoutingTable};
+use crate::plugin::{
+    Engine, EngineConfig, PluginReport, PluginSettings, Policy, Routes, RoutingTable,
+};
 use crate::store::contract::{event, key, plugin};
 use crate::store::sled::{SledConfig, SledStore};
 use crate::store::{NewEvent, Store as _};
 
+mod clocks;
 mod ends;
 mod gate;
+mod notices;
+mod paused;
+mod policy;
 mod runs;
 
 use gate::{Gate, soon};
@@ -52,6 +58,8 @@ struct Bench {
 struct Setup {
     config: DispatchConfig,
     delivery: DeliveryPolicy,
+    /// Of plugins that have one of their own.
+    plugins: Vec<(&'static str, DeliveryPolicy)>,
     pool: u32,
     clock: Arc<dyn Clock>,
     dir: TempDir,
@@ -62,6 +70,7 @@ impl Default for Setup {
         Self {
             config: quick(),
             delivery: quick_delivery(),
+            plugins: Vec::new(),
             pool: 64,
             clock: Arc::new(SystemClock::new()),
             dir: tempfile::tempdir().unwrap(),
@@ -98,7 +107,7 @@ impl Bench {
     }
 
     async fn set_up(components: Vec<Vec<u8>>, setup: Setup) -> Self {
-        let Setup { config, delivery, pool, clock, dir } = setup;
+        let Setup { config, delivery, plugins, pool, clock, dir } = setup;
         let store = SledStore::open(&SledConfig::new(dir.path().join("store"))).unwrap();
         let store = Gate::new(store);
         let config_of_engine = EngineConfig { pool, ..EngineConfig::default() };
@@ -121,7 +130,11 @@ impl Bench {
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(dispatcher.run(shutdown.clone()));
         let resuming = tokio::spawn(resuming.run(shutdown.clone()));
-        let policy = Policy { delivery, ..Policy::default() };
+        let own = |(name, delivery)| {
+            (plugin(name), PluginSettings { delivery, ..PluginSettings::default() })
+        };
+        let plugins = plugins.into_iter().map(own).collect();
+        let policy = Policy { delivery, plugins, ..Policy::default() };
         let bench = Self {
             store,
             engine,

@@ -3,14 +3,16 @@
 //! Not the proof (`provider`) and not the answer to the sender (`http`).
 
 pub mod endpoints;
+pub mod refusals;
 
 use std::sync::Arc;
 
 use crate::domain::clock::Clock;
-use crate::domain::endpoint::Endpoint;
+use crate::domain::endpoint::{Endpoint, EndpointId};
 use crate::domain::event::{Source, VerifiedEvent};
 use crate::plugin::routes::Routes;
 use crate::store::{Admission, Store, StoreError};
+use refusals::Counts;
 
 /// Takes proved events into the store.
 #[derive(Debug, Clone)]
@@ -18,13 +20,20 @@ pub struct Ingest {
     store: Arc<dyn Store>,
     routes: Routes,
     clock: Arc<dyn Clock>,
+    refused: Arc<Counts>,
 }
 
 impl Ingest {
     /// Into `store`, with a delivery for each plugin that `routes` names at the time.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, routes: Routes, clock: Arc<dyn Clock>) -> Self {
-        Self { store, routes, clock }
+        Self { store, routes, clock, refused: Arc::default() }
+    }
+
+    /// Take note that a request to `endpoint`, which exists, was answered with this error. An event
+    /// tells of it later ([`refusals`]).
+    pub fn refused(&self, endpoint: EndpointId, code: &'static str) {
+        self.refused.add(endpoint, code, 1);
     }
 
     /// Transaction A for one event that came in at `endpoint`. When this returns `Ok`, the event

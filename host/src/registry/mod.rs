@@ -16,7 +16,11 @@
 //!   is back.
 //!
 //! The operating system's notifications only say when to look; a look every [`Timing::rescan`]
-//! finds what they miss (network file systems, links whose target changed).
+//! finds what they miss (network file systems, links whose target changed, another directory in the
+//! place of this one). A file that is moved here whole waits for [`Timing::settle`] like any other:
+//! that it was moved says nothing of whether its writer has finished.
+//!
+//! What changes is told by events of signalbox's own ([`notices`]).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,11 +31,15 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::plugin::{Engine, Policy, Routes};
+use crate::domain::clock::Clock;
+use crate::plugin::{Engine, PluginReport, Policy, Routes};
+use crate::store::Store;
 use files::{Changes, DirectoryId, Files};
+use notices::News;
 use scan::Found;
 
 mod files;
+mod notices;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -43,6 +51,10 @@ pub struct RegistryDeps {
     pub engine: Engine,
     /// Holds the table.
     pub routes: Routes,
+    /// Takes the events that tell of changes.
+    pub store: Arc<dyn Store>,
+    /// The present moment.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// What the registry is told.
@@ -65,13 +77,15 @@ pub struct Timing {
     /// How long a file must be unchanged before it is read. Default 250 ms: longer than a pause
     /// of a copy over a network, shorter than a developer's patience.
     pub settle: Duration,
-    /// How often the directory is looked at when nothing calls for it. Default 5 s.
+    /// How often the directory is looked at when nothing calls for it. Default 500 ms: with
+    /// `settle`, what no notification tells is live within a second too. A look costs one system
+    /// call per file.
     pub rescan: Duration,
 }
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { settle: Duration::from_millis(250), rescan: Duration::from_secs(5) }
+        Self { settle: Duration::from_millis(250), rescan: Duration::from_millis(500) }
     }
 }
 
@@ -96,8 +110,11 @@ pub enum RegistryError {
 /// Keeps the table in step with the directory.
 #[derive(Debug)]
 pub struct Registry {
-    routes: Routes,
     files: Files,
+    /// Where the table holds, and who is told.
+    news: News,
+    /// The reports of the last table.
+    told: Vec<PluginReport>,
     timing: Timing,
     wake: Arc<Notify>,
     /// Whether the last look failed: a lasting failure is said once.
@@ -129,9 +146,11 @@ impl Registry {
     pub fn new(deps: RegistryDeps, config: RegistryConfig) -> (Self, RegistryHandle) {
         let wake = Arc::new(Notify::new());
         let handle = RegistryHandle { wake: Arc::clone(&wake) };
-        let RegistryDeps { engine, routes } = deps;
+        let RegistryDeps { engine, routes, store, clock } = deps;
         let files = Files::new(engine, config.policy, config.dir);
-        (Self { routes, files, timing: config.timing, wake, blind: false }, handle)
+        let news = News { store, routes, clock };
+        let timing = config.timing;
+        (Self { files, news, told: Vec::new(), timing, wake, blind: false }, handle)
     }
 
     /// Load every file that is there, and swap in the first table. For the start, before events
@@ -144,7 +163,7 @@ impl Registry {
         let dir = self.files.dir().to_owned();
         let found = self.scan().await.map_err(|cause| RegistryError::Directory { dir, cause })?;
         self.files.refresh(found, Duration::ZERO).await;
-        self.routes.swap(self.files.table());
+        self.swap();
         Ok(())
     }
 
@@ -191,9 +210,18 @@ impl Registry {
         }
         let changes = self.files.refresh(found, self.timing.settle).await;
         if changes == Changes::Made {
-            self.routes.swap(self.files.table());
+            let before = self.swap();
+            self.news.tell(&before, &self.told).await;
         }
         changes
+    }
+
+    /// Let what is known of the files hold. Answers the reports that held before.
+    fn swap(&mut self) -> Vec<PluginReport> {
+        let table = self.files.table();
+        let before = std::mem::replace(&mut self.told, table.reports().to_vec());
+        self.news.routes.swap(table);
+        before
     }
 
     async fn scan(&self) -> std::io::Result<Found> {

@@ -9,9 +9,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::domain::clock::SystemClock;
 use crate::plugin::tests::components;
 use crate::plugin::tests::{engine_of, event};
 use crate::plugin::{EngineConfig, PluginReport, PluginStatus, RoutingTable};
+use crate::store::memory::MemoryStore;
+
+mod changes;
+mod notices;
 
 const KINDS: &[&str] = &["charge.succeeded"];
 
@@ -28,11 +33,16 @@ struct Running {
 }
 
 fn registry(dir: &Path) -> (Registry, RegistryHandle, Routes) {
+    registry_on(dir, Arc::default())
+}
+
+fn registry_on(dir: &Path, store: Arc<MemoryStore>) -> (Registry, RegistryHandle, Routes) {
     let engine = engine_of(EngineConfig { pool: 0, ..EngineConfig::default() });
     let routes = Routes::default();
     let timing = Timing { settle: Duration::from_millis(20), rescan: Duration::from_millis(200) };
     let config = RegistryConfig { dir: dir.to_owned(), policy: Policy::default(), timing };
-    let deps = RegistryDeps { engine, routes: routes.clone() };
+    let clock = Arc::new(SystemClock::new());
+    let deps = RegistryDeps { engine, routes: routes.clone(), store, clock };
     let (registry, handle) = Registry::new(deps, config);
     (registry, handle, routes)
 }

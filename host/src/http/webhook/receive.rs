@@ -64,9 +64,24 @@ impl Receiver {
             Route::Live => Answer::Live,
             Route::WrongMethod(allowed) => Answer::WrongMethod(allowed),
             Route::Unknown => Answer::Problem(unknown()),
-            Route::Webhook(id) => {
-                self.receive(id, request, unread).await.unwrap_or_else(Answer::Problem)
-            }
+            Route::Webhook(id) => match self.receive(id, request, unread).await {
+                Ok(answer) => answer,
+                Err(problem) => {
+                    self.note(id, &problem);
+                    Answer::Problem(problem)
+                }
+            },
+        }
+    }
+
+    /// Have an event tell of a request that its sender has to change. What the host could not take
+    /// is the metrics' business: the sender tries it again.
+    fn note(&self, id: EndpointId, problem: &Problem) {
+        let senders = problem.status.is_client_error()
+            && problem.status != StatusCode::TOO_MANY_REQUESTS
+            && self.deps.endpoints.get(id).is_some();
+        if senders {
+            self.deps.ingest.refused(id, problem.code);
         }
     }
 

@@ -32,6 +32,7 @@ struct Host {
     addr: SocketAddr,
     store: Arc<MemoryStore>,
     metrics: Metrics,
+    ingest: Ingest,
     shutdown: CancellationToken,
     running: JoinHandle<()>,
 }
@@ -54,13 +55,13 @@ impl Host {
             clock,
             metrics: Metrics::new(),
         };
-        let metrics = deps.metrics.clone();
+        let (metrics, ingest) = (deps.metrics.clone(), deps.ingest.clone());
         let mut config = WebhookConfig::new((Ipv4Addr::LOCALHOST, 0).into());
         change(&mut config);
         let (server, handle) = WebhookServer::new(deps, config).await.unwrap();
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(server.run(shutdown.clone()));
-        Self { addr: handle.local_addr, store, metrics, shutdown, running }
+        Self { addr: handle.local_addr, store, metrics, ingest, shutdown, running }
     }
 
     async fn client(&self) -> Client {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::ingest::refusals::{RefusalConfig, Refusals};
 use crate::store::StoreError;
 
 #[tokio::test]
@@ -326,4 +327,25 @@ proptest! {
             assert_eq!(host.client().await.ask(post(BODY)).await.status, 200);
         });
     }
+}
+
+#[tokio::test]
+async fn what_a_sender_did_wrong_at_a_known_endpoint_is_told() {
+    let host = Host::start().await;
+    let mut client = host.client().await;
+    let wrong = String::from_utf8(post(BODY)).unwrap().replace("v1=", "v1=00");
+    for _ in 0..2 {
+        assert_eq!(client.ask(wrong.clone()).await.status, 400);
+    }
+    // Nobody's endpoint.
+    let unknown = wrong.replace(PATH, &PATH.replace('1', "2"));
+    assert_eq!(client.ask(unknown).await.status, 404);
+    let stop = CancellationToken::new();
+    stop.cancel();
+    Refusals::new(host.ingest.clone(), RefusalConfig::default()).run(stop).await;
+    let kept = host.store.kept();
+    assert_eq!((kept.len(), kept[0].event.kind.as_str()), (1, "signalbox.request.rejected"));
+    let body: serde_json::Value = serde_json::from_slice(&kept[0].event.body).unwrap();
+    let data = &body["data"]["object"];
+    assert_eq!((&data["code"], &data["count"]), (&"signature_mismatch".into(), &2.into()));
 }
