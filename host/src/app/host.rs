@@ -20,6 +20,7 @@ use crate::http::webhook::{WebhookDeps, WebhookServer};
 use crate::ingest::Ingest;
 use crate::ingest::endpoints::Endpoints;
 use crate::ingest::refusals::{RefusalConfig, Refusals};
+use crate::outbox::{Outbox, OutboxDeps, SystemResolver};
 use crate::plugin::{Engine, Routes};
 use crate::registry::{Registry, RegistryDeps};
 use crate::retention::Retention;
@@ -165,6 +166,7 @@ impl Host {
             .await
             .with_context(|| cannot_listen("listen", config.server.listen))?;
 
+        let effects_routes = routes.clone();
         let deps = DispatchDeps {
             store: Arc::clone(&store),
             routes,
@@ -173,6 +175,15 @@ impl Host {
             pauses: pause_handle,
         };
         let (dispatcher, dispatch) = Dispatcher::new(deps, wiring::dispatch(config));
+        let deps = OutboxDeps {
+            store: Arc::clone(&store),
+            routes: effects_routes,
+            clock: Arc::clone(&clock),
+            secrets: config.secrets.clone(),
+            grants: wiring::grants(config),
+            resolver: Arc::new(SystemResolver),
+        };
+        let (outbox, _) = Outbox::new(deps, wiring::outbox(config)?)?;
         let retention = Retention::new(Arc::clone(&store), clock, wiring::retention(config));
 
         let ended = CancellationToken::new();
@@ -181,6 +192,7 @@ impl Host {
             Part::start("registry", &ended, |stop| registry.run(stop)),
             Part::start("pauses", &ended, |stop| pauses.run(stop)),
             Part::start("admin listener", &ended, |stop| admin.run(stop)),
+            Part::start("outbox", &ended, |stop| outbox.run(stop)),
             Part::start("dispatch", &ended, |stop| dispatcher.run(stop)),
             Part::start("refusals", &ended, |stop| refusals.run(stop)),
             Part::start("public listener", &ended, |stop| webhook.run(stop)),

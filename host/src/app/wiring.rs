@@ -1,14 +1,19 @@
 //! The configuration as each part wants it.
 //!
-//! Pure: nothing is opened or started here.
+//! Nothing is started here, and nothing opened but the operator's certificates.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use anyhow::Context as _;
 
 use crate::config::{Config, ServerLimits};
 use crate::dispatch::DispatchConfig;
-use crate::domain::plugin::DeliveryPolicy;
+use crate::domain::grant::Grant;
+use crate::domain::plugin::{DeliveryPolicy, PluginName};
 use crate::http::ConnectionLimits;
 use crate::http::webhook::WebhookConfig;
+use crate::outbox::{ExtraRoots, OutboxConfig};
 use crate::plugin::{EngineConfig, PluginSettings, Policy};
 use crate::provider::Providers;
 use crate::provider::stripe::StripeProvider;
@@ -76,6 +81,38 @@ pub(super) fn registry(config: &Config, providers: &Providers) -> RegistryConfig
 
 pub(super) fn dispatch(config: &Config) -> DispatchConfig {
     DispatchConfig { concurrency: config.dispatch.concurrency, ..DispatchConfig::default() }
+}
+
+/// How effects are performed.
+///
+/// # Errors
+/// When the operator's certificates cannot be used.
+pub(super) fn outbox(config: &Config) -> anyhow::Result<OutboxConfig> {
+    let own = &config.outbox;
+    let extra_roots = match &own.ca_file {
+        None => ExtraRoots::default(),
+        Some(file) => {
+            let told =
+                || format!("cannot use the certificates in {} (outbox.ca_file)", file.display());
+            let pem = std::fs::read(file).with_context(told)?;
+            ExtraRoots::from_pem(&pem).with_context(told)?
+        }
+    };
+    Ok(OutboxConfig {
+        concurrency: own.concurrency,
+        per_plugin: own.per_plugin,
+        timeout: own.timeout,
+        response_bytes: usize::try_from(own.response).unwrap_or(usize::MAX),
+        backoff: own.backoff.clone(),
+        allow_networks: own.allow_networks.clone(),
+        extra_roots,
+        ..OutboxConfig::default()
+    })
+}
+
+/// What each plugin of the configuration is granted.
+pub(super) fn grants(config: &Config) -> BTreeMap<PluginName, Vec<Grant>> {
+    config.plugin.iter().map(|(name, own)| (name.clone(), own.grants.clone())).collect()
 }
 
 pub(super) fn retention(config: &Config) -> RetentionConfig {
