@@ -63,6 +63,8 @@ pub struct Host {
     /// Where the admin API answers.
     pub admin: String,
     client: reqwest::Client,
+    /// More environment for the process.
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Host {
@@ -115,7 +117,13 @@ secrets = ["{SECRET}"]
             public: String::new(),
             admin: String::new(),
             client: reqwest::Client::new(),
+            environment: Vec::new(),
         })
+    }
+
+    /// Set a variable of the process's environment, from its next start on.
+    pub fn set(&mut self, name: &'static str, value: impl Into<String>) {
+        self.environment.push((name, value.into()));
     }
 
     /// Start the process and wait until it says it is ready.
@@ -161,6 +169,7 @@ secrets = ["{SECRET}"]
         let child = Command::new(binary()?)
             .args(["serve", "--config", "signalbox.toml", "--output", "json"])
             .current_dir(self.dir.path())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .stderr(log)
             .stdin(Stdio::null())
@@ -184,12 +193,45 @@ secrets = ["{SECRET}"]
     /// # Errors
     /// When it does not run, or ends with a failure.
     pub fn stop(&mut self) -> Result<()> {
+        self.signal("TERM")?;
         let mut child = self.child.take().context("not running")?;
-        let pid = child.id().to_string();
-        ensure!(Command::new("kill").args(["-TERM", &pid]).status()?.success(), "cannot signal");
         let status = child.wait()?;
         ensure!(status.success(), "signalbox ended with {status}:\n{}", self.log());
         Ok(())
+    }
+
+    /// Send it a signal, e.g. `STOP`.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let pid = self.pid().context("not running")?.to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status()?;
+        ensure!(sent.success(), "cannot signal");
+        Ok(())
+    }
+
+    /// Bytes of memory it holds (its resident set).
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn memory(&self) -> Result<u64> {
+        let pid = self.pid().context("not running")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()).context("no VmRSS")?;
+        Ok(kib.parse::<u64>()? << 10)
+    }
+
+    /// One of its figures for Prometheus, without labels.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub async fn figure(&self, name: &str) -> Result<f64> {
+        let url = format!("{}/metrics", self.admin);
+        let text = self.client.get(&url).bearer_auth(TOKEN).send().await?.text().await?;
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+        text.lines().find_map(value).with_context(|| format!("no {name} in {text}"))
     }
 
     /// Its process id, while it runs.

@@ -60,12 +60,19 @@ pub fn fixture(kind: &str) -> Value {
     EVENTS.lines().find_map(of_kind).unwrap_or_else(|| panic!("no fixture of type {kind}"))
 }
 
-/// A fixture with an event id of its own.
+/// A fixture with an event id of its own, about an object of its own: deliveries about one object
+/// wait for one another.
 #[must_use]
 pub fn fresh(kind: &str) -> Value {
     let mut event = fixture(kind);
+    let fresh = fresh_id();
+    if let Some(id) = event.pointer_mut("/data/object/id") {
+        let own =
+            format!("{}_{}", id.as_str().unwrap_or_default(), fresh.trim_start_matches("evt_"));
+        *id = Value::String(own);
+    }
     if let Some(id) = event.get_mut("id") {
-        *id = Value::String(fresh_id());
+        *id = Value::String(fresh);
     }
     event
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
+use signalbox_tests::dice::Dice;
 use signalbox_tests::host::{ENDPOINT, Host, SECRET};
 use signalbox_tests::{components, stripe};
 
@@ -20,18 +21,6 @@ const LONGEST_OPENING_MS: u64 = 60;
 const ATTEMPTS: u32 = 2;
 /// A kill comes this many milliseconds after the host was ready, at the latest.
 const LONGEST_LIFE_MS: u64 = 250;
-
-/// `SplitMix64`: a sequence that one number repeats.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-}
 
 /// Posts fresh events until the host is gone. Answers the ids it acknowledged.
 async fn send(url: String) -> Vec<String> {
@@ -54,10 +43,7 @@ async fn send(url: String) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_kills_lose_nothing_and_count_nothing_twice() {
-    let seed =
-        std::env::var("SIGNALBOX_SEED").ok().map_or_else(stripe::now, |s| s.parse().unwrap());
-    println!("SIGNALBOX_SEED={seed}");
-    let mut dice = Dice(seed);
+    let mut dice = Dice::of_run();
     let counter = components::counter("counter", &["charge.*"]);
     let failing = components::retrying("failing", &["charge.*"], "not yet", None);
     let plugins: [(&str, &[u8]); 2] = [("counter.wasm", &counter), ("failing.wasm", &failing)];
@@ -66,7 +52,7 @@ async fn fifty_kills_lose_nothing_and_count_nothing_twice() {
     let mut acknowledged = BTreeSet::new();
     for kill in 0..KILLS {
         if kill % OPENING == OPENING - 1 {
-            let life = Duration::from_millis(dice.next() % LONGEST_OPENING_MS);
+            let life = Duration::from_millis(dice.below(LONGEST_OPENING_MS));
             host.run_shortly(life).unwrap();
             continue;
         }
@@ -74,7 +60,7 @@ async fn fifty_kills_lose_nothing_and_count_nothing_twice() {
         let url = format!("{}/webhooks/{ENDPOINT}", host.public);
         let senders: Vec<_> = (0..SENDERS).map(|_| tokio::spawn(send(url.clone()))).collect();
         // The moment of the kill is the experiment, not a synchronisation.
-        tokio::time::sleep(Duration::from_millis(dice.next() % LONGEST_LIFE_MS)).await;
+        tokio::time::sleep(Duration::from_millis(dice.below(LONGEST_LIFE_MS))).await;
         host.kill().unwrap();
         for sender in senders {
             acknowledged.extend(sender.await.unwrap());

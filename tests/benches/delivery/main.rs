@@ -12,6 +12,9 @@
 //! All with the same component, events and number of guest threads. p50 and p99 are of one run
 //! of the guest; what a delivery takes as a whole is the second table.
 //!
+//! At the end, what a delivery costs by what it does: deliveries a second against those of the
+//! handler that does nothing, all of this run.
+//!
 //! A component made from text does nothing, so that its bare call is almost free and the ratio
 //! tells little of a real handler: give one as FILE (`signalbox build` makes it) for its own table.
 //!
@@ -26,13 +29,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use signalbox_tests::components;
+use signalbox_tests::{components, guests};
 
 use events::Events;
 use spine::Spine;
 
 /// What every component subscribes to.
 const KINDS: &[&str] = &["charge.succeeded"];
+
+/// The handler that all others are compared with.
+const NOTHING: &str = "no-op";
 
 /// One round: how many in how long, and how long each run took.
 struct Round {
@@ -60,12 +66,14 @@ fn main() -> Result<()> {
         subjects.push((name, std::fs::read(&file).with_context(|| file.clone())?));
     }
     for (name, bytes) in [
-        ("no-op", components::noop("plugin", KINDS)),
+        (NOTHING, components::noop("plugin", KINDS)),
         ("one key an event", components::recorder("plugin", KINDS)),
+        ("one key, one effect", guests::records_and_posts("plugin", KINDS, spine::SINK)),
         ("one key for all events", components::counter("plugin", KINDS)),
     ] {
         subjects.push((name.to_owned(), bytes));
     }
+    let mut rates = Vec::new();
     for (name, bytes) in subjects {
         let bare = bare::Bare::new(&bytes, threads, &events)?;
         let spine = Spine::start(&bytes, threads)?;
@@ -86,7 +94,13 @@ fn main() -> Result<()> {
             }
         }
         print(&name, &rows);
+        rates.push((name, rows.last().map_or(0.0, |row| median(row, 0))));
         spine.stop()?;
+    }
+    println!("\n{:<24} {:>10} {:>10}", "deliveries by what they do", "per s", "ratio");
+    let nothing = rates.iter().find(|(name, _)| name == NOTHING).map_or(0.0, |(_, rate)| *rate);
+    for (name, rate) in rates {
+        println!("{name:<26} {rate:>10.0} {:>8.2}", rate / nothing);
     }
     latency::table(threads, &events)
 }
@@ -101,13 +115,14 @@ fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     sorted.get(sorted.len() * percent / 100).map_or(0.0, Duration::as_secs_f64)
 }
 
+fn median(row: &Row, column: usize) -> f64 {
+    let mut values: Vec<f64> = row.rounds.iter().map(|round| round[column]).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
 fn print(component: &str, rows: &[Row]) {
     println!("\n{component:<24} {:>10} {:>10} {:>10} {:>8}", "per s", "p50", "p99", "ratio");
-    let median = |row: &Row, column: usize| {
-        let mut values: Vec<f64> = row.rounds.iter().map(|round| round[column]).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(0.0)
-    };
     let limit = rows.first().map_or(0.0, |row| median(row, 0));
     for row in rows {
         let (rate, ratio) = (median(row, 0), median(row, 0) / limit);

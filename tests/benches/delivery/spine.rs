@@ -11,8 +11,11 @@ use signalbox::dispatch::{DispatchConfig, DispatchDeps, DispatchHandle, Dispatch
 use signalbox::domain::clock::SystemClock;
 use signalbox::domain::delivery::{DeliveryId, Outcome, Status};
 use signalbox::domain::event::{EventSeq, StoredEvent};
+use signalbox::domain::grant::Grant;
 use signalbox::domain::plugin::PluginName;
-use signalbox::plugin::{Call, Engine, EngineConfig, Loaded, Policy, Routes, RoutingTable};
+use signalbox::plugin::{
+    Call, Engine, EngineConfig, Loaded, PluginSettings, Policy, Routes, RoutingTable,
+};
 use signalbox::store::Store;
 use signalbox::store::sled::{SledConfig, SledStore};
 use tempfile::TempDir;
@@ -26,6 +29,18 @@ use super::events::Events;
 
 /// Events accepted with one call while a backlog is made.
 const ACCEPTED_AT_ONCE: usize = 64;
+
+/// Where effects would go. Nobody performs them here: a delivery ends with its commit.
+pub(crate) const SINK: &str = "https://example.com/hook";
+
+/// What is granted: to ask for those.
+fn policy() -> Result<Policy> {
+    let grant = Grant::parse("outbox.http", &format!("POST {SINK}"), Vec::new())?;
+    let settings = PluginSettings { grants: vec![grant], ..PluginSettings::default() };
+    let mut policy = Policy::default();
+    policy.plugins.insert("plugin".parse()?, settings);
+    Ok(policy)
+}
 
 /// A host without its listeners.
 pub(crate) struct Spine {
@@ -52,7 +67,7 @@ impl Spine {
         let config = EngineConfig { cache_dir: None, guest_threads: threads, pool };
         let engine = Engine::new(&config, Arc::new(SystemClock::new()))?;
         let bytes = Bytes::copy_from_slice(component);
-        let loaded = Arc::new(runtime.block_on(engine.load(bytes, &Policy::default()))?);
+        let loaded = Arc::new(runtime.block_on(engine.load(bytes, &policy()?))?);
         let routes = Routes::default();
         routes.swap(RoutingTable::new([Arc::clone(&loaded)], Vec::new()));
         let plugin = loaded.manifest().name.clone();
