@@ -11,6 +11,9 @@
 //!     claim the next due delivery                             dispatch           ClaimedDelivery
 //!     run the guest, collect what it wrote                    plugin::call       Execution
 //!     TX B: verdict + kv, or verdict + next attempt           dispatch::settle   Settled
+//!     claim the next due effect                               outbox             ClaimedEffect
+//!     send it or emit it                                      outbox::relay      Answer
+//!     TX C: its end, and the event it leads to                outbox::settle     Settled
 //! ```
 //!
 //! Each arrow is a function whose argument is the type before it: a `RawRequest` cannot reach
@@ -25,7 +28,8 @@
 //! 0  domain                                values and rules
 //! 1  store, provider                       what is kept; what is genuine
 //! 2  plugin                                the sandbox (alone knows wasmtime)
-//! 3  registry, ingest, dispatch, retention the moving parts
+//! 3  registry, ingest, dispatch, outbox,
+//!    retention                             the moving parts
 //! 4  http                                  what the world sees (alone knows hyper and axum)
 //! 5  config, telemetry, app, cli           the wiring
 //! ```
@@ -39,6 +43,7 @@ pub mod plugin;
 
 pub mod dispatch;
 pub mod ingest;
+pub mod outbox;
 pub mod registry;
 pub mod retention;
 

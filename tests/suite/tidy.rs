@@ -17,6 +17,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("registry", 3),
     ("ingest", 3),
     ("dispatch", 3),
+    ("outbox", 3),
     ("retention", 3),
     ("http", 4),
     ("config", 5),
@@ -25,7 +26,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("cli", 5),
 ];
 
-/// Libraries that one module alone may name. `cli` speaks HTTP as a client, through reqwest.
+/// Libraries that one module alone may name. `outbox` and `cli` speak HTTP as clients, through
+/// reqwest.
 const OWNED: &[(&str, &[&str])] = &[
     ("sled", &["store"]),
     ("zstd", &["store"]),
@@ -37,7 +39,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("notify", &["registry"]),
     ("anyhow", &["app", "cli"]),
     ("clap", &["cli"]),
-    ("reqwest", &["cli"]),
+    ("reqwest", &["outbox", "cli"]),
+    ("rustls", &["outbox"]),
 ];
 
 /// Files that a generator wrote; a test of the SDK holds them to the contract.

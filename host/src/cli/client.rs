@@ -72,6 +72,8 @@ pub(crate) fn plain_http() -> Result<reqwest::Client, ClientError> {
     reqwest::Client::builder()
         .user_agent(concat!("signalbox/", env!("CARGO_PKG_VERSION")))
         .no_proxy()
+        // No certificates: it speaks plain HTTP, and a bare container has none to load.
+        .tls_certs_only([])
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(TIMEOUT)
