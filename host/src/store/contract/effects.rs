@@ -14,7 +14,7 @@ use super::super::{
 };
 use super::*;
 
-pub(super) fn effect_id(event: &str, name: &str, ordinal: u32) -> EffectId {
+pub(crate) fn effect_id(event: &str, name: &str, ordinal: u32) -> EffectId {
     EffectId { delivery: DeliveryId { event: key(event), plugin: plugin(name) }, ordinal }
 }
 
@@ -28,7 +28,7 @@ pub(super) fn http(body: impl Into<Vec<u8>>) -> Action {
     Action::Http { request, reply: Some("answer".to_owned()) }
 }
 
-pub(super) fn asked(claimed: &ClaimedDelivery, ordinal: u32, due: Timestamp) -> NewEffect {
+pub(crate) fn asked(claimed: &ClaimedDelivery, ordinal: u32, due: Timestamp) -> NewEffect {
     let id = EffectId { delivery: claimed.id.clone(), ordinal };
     NewEffect { id, action: http(format!("body {ordinal}")), due, depth: 2 }
 }
@@ -47,7 +47,7 @@ async fn take(store: &dyn Store, now: Timestamp) -> Vec<ClaimedEffect> {
     store.claim_effects(request).await.unwrap().effects
 }
 
-pub(super) fn tried(claimed: &ClaimedEffect, verdict: EffectVerdict) -> EffectSettlement {
+pub(crate) fn tried(claimed: &ClaimedEffect, verdict: EffectVerdict) -> EffectSettlement {
     let attempt = EffectAttempt {
         number: claimed.attempt,
         started_at: START,

@@ -35,7 +35,7 @@ impl SledConfig {
             event_cache_bytes: 16 << 20,
             queue: 1_024,
             busy_wait: Duration::from_millis(500),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SystemClock::new()),
         }
     }
 }
