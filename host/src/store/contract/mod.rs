@@ -6,6 +6,7 @@ pub(crate) mod accept;
 pub(crate) mod deliveries;
 pub(crate) mod effects;
 pub(crate) mod figures;
+pub(crate) mod kept;
 pub(crate) mod kv;
 pub(crate) mod lists;
 pub(crate) mod model;
@@ -77,8 +78,8 @@ macro_rules! contract_tests {
             effects: an_effect_is_real_with_its_delivery, only_done_asks, a_try_fails_and_succeeds,
                 only_the_lease_settles_an_effect, nothing_is_performed_after_reopening,
                 no_plugin_takes_anothers_turn, a_guest_withdraws, an_operator_changes_effects,
-                asking_again_under_the_same_identifier, an_end_leads_to_events,
-                effects_page_both_ways, large_effects_are_kept, unfinished_effects_hold_their_block,
+                asking_again_under_the_same_identifier, an_end_leads_to_events;
+            kept: effects_page_both_ways, large_effects_are_kept, unfinished_effects_hold_their_block,
                 a_delay_outlives_a_clock_set_back;
             figures: the_dead_fall_into_groups, pauses_are_kept, what_waits_by_plugin,
                 the_store_counts;

@@ -197,8 +197,18 @@ fn table_keys(
 fn ghosts(view: &mut View<'_>, step: &Step<'_>, done: &mut Retained) -> Result<bool, RowError> {
     let horizon = step.now.minus(step.policy.dedupe_age);
     for row in view.table().prefix(&[layout::GHOST]) {
-        let row = row?;
-        let ghost: Ghost = rows::decode("identifiers of events that went", row.value.bytes())?;
+        let read = row.and_then(|row| {
+            let ghost = rows::decode("identifiers of events that went", row.value.bytes())?;
+            Ok::<(_, Ghost), RowError>((row.key, ghost))
+        });
+        let (row, ghost) = match read {
+            Ok(read) => read,
+            Err(e @ RowError::Damaged { .. }) => {
+                tracing::error!(cause = %e, "identifiers cannot be forgotten; going on");
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
         if Timestamp::from_millis(ghost.newest) >= horizon {
             return Ok(false);
         }
@@ -212,7 +222,7 @@ fn ghosts(view: &mut View<'_>, step: &Step<'_>, done: &mut Retained) -> Result<b
                 view.set.delete(key);
             }
         }
-        view.set.delete(row.key.to_vec());
+        view.set.delete(row.to_vec());
     }
     Ok(false)
 }

@@ -40,14 +40,10 @@ async fn take(store: &dyn Store) -> Result<Vec<crate::store::ClaimedEffect>, Sto
 async fn run(store: &dyn Store) -> usize {
     let mut done = 0;
     let mut told = async || -> Result<(), StoreError> {
-        let of = |claimed: Vec<_>, at: usize| {
-            let claimed: Vec<crate::store::ClaimedDelivery> = claimed;
-            claimed[at].clone()
-        };
         store.accept(vec![event("1", &["a"]), event("2", &["a"]), event("3", &["a"])]).await?;
         done = 1;
         let claimed = store.claim(request(&["a"], 9, START)).await?.deliveries;
-        let first = of(claimed.clone(), 0);
+        let first = claimed[0].clone();
         let effects = (0..2).map(|n| asked(&first, n, START)).collect();
         let settled = Settlement {
             effects,
@@ -58,7 +54,7 @@ async fn run(store: &dyn Store) -> usize {
         store.settle(vec![settled]).await?;
         done = 2;
         let retry = Verdict::RetryAt(START.plus(Duration::from_secs(60)));
-        store.settle(vec![settlement(&of(claimed.clone(), 1), retry)]).await?;
+        store.settle(vec![settlement(&claimed[1], retry)]).await?;
         done = 3;
         let effect = take(store).await?.remove(0);
         let mut end = tried(&effect, EffectVerdict::Done);
@@ -66,14 +62,14 @@ async fn run(store: &dyn Store) -> usize {
         store.settle_effects(vec![end]).await?;
         done = 4;
         let of_b = store.claim(request(&["b"], 9, START)).await?.deliveries;
-        let mut withdraw = settlement(&of(of_b, 0), Verdict::Done);
+        let mut withdraw = settlement(&of_b[0], Verdict::Done);
         withdraw.writes = vec![put("k", "b")];
         withdraw.cancels = vec![Cancel { id: effect_id("1", "a", 1), waiting: false }];
         store.settle(vec![withdraw]).await?;
         let id = effect_id("1", "a", 1);
         store.change_effect(&id, crate::store::EffectChange::Cancel, START).await?;
         done = 5;
-        store.settle(vec![settlement(&of(claimed, 2), Verdict::Dead)]).await?;
+        store.settle(vec![settlement(&claimed[2], Verdict::Dead)]).await?;
         done = 6;
         let list = ["1", "3"].map(|id| DeliveryId { event: key(id), plugin: plugin("a") });
         store.replay(list.to_vec(), START).await?;

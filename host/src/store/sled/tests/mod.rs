@@ -43,7 +43,10 @@ impl Engine for Place {
 contract_tests!(Place);
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        // 32, or an eighth of PROPTEST_CASES.
+        cases: ProptestConfig::default().cases / 8,
+        max_shrink_iters: 2_000, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_agrees_with_the_model(ops in contract::model::ops()) {
