@@ -94,7 +94,7 @@ impl Host {
         std::fs::create_dir_all(data)
             .with_context(|| format!("cannot make the data directory {}", data.display()))?;
 
-        let settings = wiring::store(config);
+        let settings = wiring::store(config, Arc::clone(&clock));
         let store: Arc<dyn Store> =
             tokio::task::spawn_blocking(move || SledStore::open(&settings)).await??;
         let started = Self::start_on(Arc::clone(&store), config, clock).await;

@@ -3,8 +3,10 @@
 //! Not how (`store::sled`): only which directory it is, and that it is there.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::config::Config;
+use crate::domain::clock::SystemClock;
 use crate::store::sled::{self, Compacted};
 
 use super::wiring;
@@ -14,7 +16,7 @@ use super::wiring;
 /// # Errors
 /// When there is no store, when a host has it open, or when either directory cannot be used.
 pub(crate) fn compact(config: &Config, to: &Path) -> anyhow::Result<Compacted> {
-    let from = wiring::store(config).path;
+    let from = wiring::store(config, Arc::new(SystemClock::new())).path;
     // Opening would make one.
     anyhow::ensure!(
         from.is_dir(),
@@ -41,7 +43,7 @@ mod tests {
         assert!(!config.store.path.exists() && !to.exists());
 
         std::fs::create_dir(&config.store.path).unwrap();
-        let store = SledStore::open(&wiring::store(&config)).unwrap();
+        let store = SledStore::open(&wiring::store(&config, Arc::new(SystemClock::new()))).unwrap();
         let open = compact(&config, &to).unwrap_err();
         assert!(open.to_string().contains("in use"), "{open:#}");
         store.close().await.unwrap();

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 
 use crate::config::{Config, ServerLimits};
 use crate::dispatch::DispatchConfig;
+use crate::domain::clock::Clock;
 use crate::domain::grant::Grant;
 use crate::domain::plugin::{DeliveryPolicy, PluginName};
 use crate::http::ConnectionLimits;
@@ -30,8 +31,9 @@ const COMPILED: &str = "compiled";
 /// How often retention looks for something to let go of.
 const RETENTION_INTERVAL: std::time::Duration = std::time::Duration::from_secs(60);
 
-pub(super) fn store(config: &Config) -> SledConfig {
-    SledConfig { cache_bytes: config.store.cache, ..SledConfig::new(config.store.path.join(STORE)) }
+pub(super) fn store(config: &Config, clock: Arc<dyn Clock>) -> SledConfig {
+    let defaults = SledConfig::new(config.store.path.join(STORE));
+    SledConfig { cache_bytes: config.store.cache, clock, ..defaults }
 }
 
 pub(super) fn engine(config: &Config, processors: usize) -> EngineConfig {

@@ -108,7 +108,9 @@ impl Bench {
 
     async fn set_up(components: Vec<Vec<u8>>, setup: Setup) -> Self {
         let Setup { config, delivery, plugins, pool, clock, dir } = setup;
-        let store = SledStore::open(&SledConfig::new(dir.path().join("store"))).unwrap();
+        let config_of_store =
+            SledConfig { clock: clock.clone(), ..SledConfig::new(dir.path().join("store")) };
+        let store = SledStore::open(&config_of_store).unwrap();
         let store = Gate::new(store);
         let config_of_engine = EngineConfig { pool, ..EngineConfig::default() };
         let engine = Engine::new(&config_of_engine, clock.clone()).unwrap();

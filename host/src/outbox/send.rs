@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Request, Response, StatusCode, redirect, retry};
-use url::Host;
+use url::{Host, Url};
 
 use crate::domain::clock::Clock;
 
@@ -123,22 +123,26 @@ impl Sender {
         })
     }
 
-    /// Send `request`; `whole` when the answer's body is of interest. Any `2xx` is success.
-    pub(super) async fn send(&self, request: Request, whole: bool) -> Result<Answer, Failure> {
-        let (client, guard) =
-            if request.url().scheme() == "http" { &self.plain } else { &self.secure };
-        // A host that is an address is connected to without any resolver being asked.
-        let literal = match request.url().host() {
+    /// What speaks to `url`, if it may be spoken to. A host that is an address is judged here, for
+    /// no resolver is asked for it; a name is judged as it is resolved.
+    pub(super) fn client(&self, url: &Url) -> Result<&Client, Refused> {
+        let (client, guard) = if url.scheme() == "http" { &self.plain } else { &self.secure };
+        let literal = match url.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
             Some(Host::Domain(name)) => name.parse().ok(),
             None => None,
         };
         if let Some(address) = literal {
-            guard
-                .check(&address.to_string(), &[address])
-                .map_err(|refused| Failure::passing(refused.to_string()))?;
+            guard.check(&address.to_string(), &[address])?;
         }
+        Ok(client)
+    }
+
+    /// Send `request`; `whole` when the answer's body is of interest. Any `2xx` is success.
+    pub(super) async fn send(&self, request: Request, whole: bool) -> Result<Answer, Failure> {
+        let client =
+            self.client(request.url()).map_err(|refused| Failure::passing(refused.to_string()))?;
         let response = client.execute(request).await.map_err(|error| self.failed(error))?;
         let status = response.status();
         let headers = response.headers().clone();
