@@ -8,5 +8,6 @@ pub mod components;
 pub mod dice;
 pub mod guests;
 pub mod host;
+pub mod poison;
 pub mod sink;
 pub mod stripe;

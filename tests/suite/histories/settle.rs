@@ -175,6 +175,11 @@ impl World {
                 return;
             }
         }
+        // Other code may have another wish in the same place, and it takes the place of one that was
+        // tried in vain.
+        if let Some((_, action)) = self.model.sink.get_mut(&new.id) {
+            action.clone_from(&new.action);
+        }
         let effect = Effect {
             action: new.action,
             status: EffectStatus::Pending,

@@ -1,8 +1,11 @@
 //! Opening: every hardening step, in order, before the first request is taken.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::config::SledConfig;
 use super::directory::{Directory, State};
@@ -18,6 +21,10 @@ use super::write_set::WriteSet;
 /// Fixed when a store is made: sled refuses another. Large, because a value larger than a quarter of
 /// it goes to a file that is never synchronised.
 const SEGMENT_BYTES: usize = 8 << 20;
+
+/// Longest wait for sled to let go of a file that this process closed. It takes milliseconds; what
+/// takes longer is somebody else's, and sled says so.
+const LET_GO: Duration = Duration::from_secs(5);
 
 /// Open or make the store that `config` names.
 pub(super) fn open(config: &SledConfig) -> Result<(Shared, Counters), OpenError> {
@@ -79,6 +86,8 @@ fn open_table(directory: &Directory, cache_bytes: u64) -> Result<Table, OpenErro
         cause,
         copy: directory.copy(),
     };
+    let file = path.join("db");
+    await_release(&file);
     // sled flushes when told to and never by itself: a commit is a commit, not a moment later.
     let config = sled::Config::new()
         .path(&path)
@@ -94,9 +103,18 @@ fn open_table(directory: &Directory, cache_bytes: u64) -> Result<Table, OpenErro
             return Err(damaged(format!("sled panicked while opening: {}", panic_text(&*panic))));
         }
     };
-    let file = path.join("db");
     let own = OpenOptions::new().read(true).write(true).open(&file);
     Ok(Table::new(db, own.map_err(OpenError::io("opening", &file))?))
+}
+
+/// sled's own threads keep its file, and the lock on it, for a moment after its last handle is gone.
+/// The directory's lock says that no other process has the store: what is locked still is ours.
+fn await_release(file: &Path) {
+    let Ok(file) = File::open(file) else { return };
+    let begun = Instant::now();
+    while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && begun.elapsed() < LET_GO {
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// What a panic said.
