@@ -20,7 +20,7 @@
 //! place of this one). A file that is moved here whole waits for [`Timing::settle`] like any other:
 //! that it was moved says nothing of whether its writer has finished.
 //!
-//! What changes is told by events of signalbox's own ([`notices`]).
+//! What changes is told by events of signalbox's own (`notices`).
 
 use std::path::PathBuf;
 use std::sync::Arc;
