@@ -35,13 +35,44 @@ pub(super) struct Lane {
     /// The plugin's part of the slots.
     slots: Semaphore,
     /// How many those are.
-    pub(super) width: usize,
+    pub(super) width: Width,
+}
+
+/// How many deliveries of one plugin run at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Width {
+    /// Guests, as its share of all. While the end of one is committed the next runs.
+    Share(usize),
+    /// Deliveries, as its policy has it, until each is committed: one at a time sees all that the
+    /// one before it did.
+    Policy(usize),
+}
+
+impl Width {
+    pub(super) const fn get(self) -> usize {
+        match self {
+            Self::Share(width) | Self::Policy(width) => width,
+        }
+    }
 }
 
 impl Lane {
     /// For so many at a time.
-    pub(super) fn new(width: usize) -> Self {
-        Self { gate: RwLock::new(()), slots: Semaphore::new(width), width }
+    pub(super) fn new(width: Width) -> Self {
+        Self { gate: RwLock::new(()), slots: Semaphore::new(width.get()), width }
+    }
+}
+
+/// A place to run in.
+struct Slot<'a> {
+    of_plugin: SemaphorePermit<'a>,
+    _of_all: SemaphorePermit<'a>,
+}
+
+impl<'a> Slot<'a> {
+    /// The guest has run: others may. Answers what is held until its end is committed.
+    fn ran(self, lane: &Lane) -> Option<SemaphorePermit<'a>> {
+        matches!(lane.width, Width::Policy(_)).then_some(self.of_plugin)
     }
 }
 
@@ -80,7 +111,7 @@ impl Runner {
                 None => return self.unbegun(claimed, digest).await,
             };
             let execution = self.call(&claimed, &loaded).await;
-            drop(slot);
+            let _kept = slot.ok().and_then(|slot| slot.ran(lane));
             if self.settle(&claimed, execution, &loaded).await {
                 return;
             }
@@ -91,7 +122,7 @@ impl Runner {
         loop {
             let slot = self.slot(lane).await;
             let execution = self.call(&claimed, &loaded).await;
-            drop(slot);
+            let _kept = slot.ok().and_then(|slot| slot.ran(lane));
             if self.settle(&claimed, execution, &loaded).await {
                 return;
             }
@@ -108,11 +139,9 @@ impl Runner {
     }
 
     /// A place to run in: one of the plugin's, then one of all.
-    async fn slot<'a>(
-        &'a self,
-        lane: &'a Lane,
-    ) -> Result<(SemaphorePermit<'a>, SemaphorePermit<'a>), AcquireError> {
-        Ok((lane.slots.acquire().await?, self.slots.acquire().await?))
+    async fn slot<'a>(&'a self, lane: &'a Lane) -> Result<Slot<'a>, AcquireError> {
+        let of_plugin = lane.slots.acquire().await?;
+        Ok(Slot { of_plugin, _of_all: self.slots.acquire().await? })
     }
 
     async fn call(&self, claimed: &ClaimedDelivery, loaded: &Loaded) -> Execution {

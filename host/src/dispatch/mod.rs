@@ -24,7 +24,7 @@ use crate::domain::plugin::{CodeDigest, PluginName};
 use crate::plugin::{Engine, Loaded, Routes, RoutingTable};
 use crate::store::{ClaimRequest, ClaimedDelivery, Demand, Store};
 
-use attempt::{Lane, Runner};
+use attempt::{Lane, Runner, Width};
 use faults::Faults;
 use pauses::PauseHandle;
 use settle::Rules;
@@ -175,16 +175,20 @@ impl Dispatcher {
         while !shutdown.is_cancelled() {
             let room = self.room();
             let mut next_due = None;
+            // The store tells what came since the last claim: without one, it tells it at once.
+            let mut asked = false;
             if room > 0 {
                 generation.mark_unchanged();
                 match self.claim(room).await {
-                    Ok((claimed, due)) => {
+                    Ok(None) => {}
+                    // A full claim may have left more behind.
+                    Ok(Some((claimed, _))) if claimed == room => {
+                        self.reap();
+                        continue;
+                    }
+                    Ok(Some((_, due))) => {
+                        asked = true;
                         next_due = due;
-                        // A full claim may have left more behind.
-                        if claimed == room {
-                            self.reap();
-                            continue;
-                        }
                     }
                     Err(wait) => next_due = Some(wait),
                 }
@@ -198,7 +202,7 @@ impl Dispatcher {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
-                () = store.work(), if room > 0 => {}
+                () = store.work(), if asked => {}
                 _ = generation.changed(), if room > 0 => {}
                 () = timer => {}
             }
@@ -213,12 +217,12 @@ impl Dispatcher {
         most.saturating_sub(self.claims.len())
     }
 
-    /// How many of a plugin's guests may run at once: half of all, so that a plugin whose guests
-    /// all run to their limits leaves the other half to those that do not, and no more than its
-    /// policy lets.
-    fn width(&self, plugin: &Loaded) -> usize {
+    /// How many of a plugin may run at once: half of all, so that a plugin whose guests all run to
+    /// their limits leaves the other half to those that do not, and no more than its policy lets.
+    fn width(&self, plugin: &Loaded) -> Width {
         let share = (self.config.concurrency / 2).max(1);
-        plugin.delivery().concurrency.unwrap_or(share).clamp(1, share)
+        let policy = plugin.delivery().concurrency;
+        policy.map_or(Width::Share(share), |most| Width::Policy(most.clamp(1, share)))
     }
 
     /// How many of each plugin to claim: as many more as leave at least as much room to all others
@@ -229,7 +233,7 @@ impl Dispatcher {
         let demand = |name: &PluginName| {
             let plugin = table.get(name)?;
             let running = self.lanes.get(name).map_or(0, |(_, running)| *running);
-            let most = self.width(plugin).saturating_mul(CLAIMS_PER_RUN);
+            let most = self.width(plugin).get().saturating_mul(CLAIMS_PER_RUN);
             let fair = room.saturating_sub(running).div_ceil(2);
             let own = fair.min(most.saturating_sub(running));
             let order = plugin.delivery().order;
@@ -240,12 +244,13 @@ impl Dispatcher {
     }
 
     /// Claim up to `room` deliveries and start them. Answers how many, and how long until the next
-    /// falls due; after a store error, how long to wait before asking again.
-    async fn claim(&mut self, room: usize) -> Result<(usize, Option<Duration>), Duration> {
+    /// falls due; nothing when no plugin can take any; after a store error, how long to wait before
+    /// asking again.
+    async fn claim(&mut self, room: usize) -> Result<Option<(usize, Option<Duration>)>, Duration> {
         let table = self.deps.routes.current();
         let plugins = self.demands(&table, room);
         if plugins.is_empty() {
-            return Ok((0, None));
+            return Ok(None);
         }
         let now = self.deps.clock.steady();
         let request = ClaimRequest { plugins, limit: room, now };
@@ -277,7 +282,7 @@ impl Dispatcher {
             let started = self.tasks.spawn_on(run, self.deps.engine.guests().handle());
             self.claims.insert(started.id(), (claimed, digest));
         }
-        Ok((count, claim.next_due.map(|due| due.since(now))))
+        Ok(Some((count, claim.next_due.map(|due| due.since(now)))))
     }
 
     /// Take note of every task that has ended.

@@ -14,13 +14,11 @@ use crate::domain::endpoint::EndpointId;
 use crate::domain::event::Source;
 use crate::domain::notice::{MAX_DEPTH, Notice};
 use crate::domain::plugin::CodeDigest;
+use crate::plugin::limits::BEGINS_ANEW;
 use crate::plugin::{Execution, Routes};
 use crate::store::{ClaimedDelivery, NewEffect, NewEvent, Settlement, StoreError, Verdict};
 
 use super::faults::Faults;
-
-/// An effect that waits this long begins a chain of events of its own (`domain::notice`).
-const ANEW: Duration = Duration::from_secs(60);
 
 /// One moment by both readings of the clock.
 #[derive(Debug, Clone, Copy)]
@@ -199,7 +197,7 @@ impl Rules {
 
 fn due(effect: EffectRequest, depth: u8, now: Timestamp) -> NewEffect {
     let EffectRequest { id, action, delay } = effect;
-    let depth = if delay >= ANEW { 0 } else { depth };
+    let depth = if delay >= BEGINS_ANEW { 0 } else { depth };
     NewEffect { id, action, due: now.plus(delay), depth }
 }
 

@@ -55,7 +55,18 @@ impl EffectId {
     /// however many events led to one another.
     #[must_use]
     pub fn event_key(&self) -> EventKey {
-        let digest = hex::encode(Sha256::digest(self.to_string().as_bytes()));
+        self.key_of(&self.to_string())
+    }
+
+    /// The key of the event that says that no answer to it will come. Another one: an operator may
+    /// have the effect tried again, and then the answer must not pass for a duplicate.
+    #[must_use]
+    pub fn given_up_key(&self) -> EventKey {
+        self.key_of(&format!("{self} given up"))
+    }
+
+    fn key_of(&self, text: &str) -> EventKey {
+        let digest = hex::encode(Sha256::digest(text.as_bytes()));
         EventKey {
             provider: self.delivery.plugin.to_string(),
             id: format!("evt_{}", digest.get(..32).unwrap_or(&digest)),
@@ -205,6 +216,7 @@ mod tests {
         let mut id: EffectId = "stripe.evt_1.a.0".parse().unwrap();
         let first = id.event_key();
         assert_eq!(first, id.event_key());
+        assert_ne!(first, id.given_up_key());
         for _ in 0..9 {
             id.delivery.event = id.event_key();
         }

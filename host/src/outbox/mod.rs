@@ -212,7 +212,7 @@ impl Outbox {
     /// Claim up to `room` effects and start them. Answers how many, and how long until the next
     /// falls due; after a store error, how long to wait before asking again.
     async fn claim(&mut self, room: usize) -> Result<(usize, Option<Duration>), Duration> {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let per_plugin = self.config.per_plugin;
         let request = EffectClaimRequest { limit: room, per_plugin, now };
         let claim = match self.store.claim_effects(request).await {

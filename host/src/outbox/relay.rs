@@ -51,7 +51,10 @@ impl Relay {
         let began = Instant::now();
         let routes = self.routes.current();
         let route = |event: &VerifiedEvent| routes.matching(event);
-        let done = || Try { claimed, started_at, took: began.elapsed(), now: self.clock.now() };
+        let done = || {
+            let (now, wall) = (self.clock.steady(), self.clock.now());
+            Try { claimed, started_at, took: began.elapsed(), now, wall }
+        };
         match &claimed.action {
             Action::Emit { kind, content_type, body } => {
                 let missing = grant::allows_emit(self.grants(claimed), kind).err();
@@ -108,7 +111,7 @@ impl Relay {
             }
             StoreError::Damaged { .. } => {
                 tracing::error!(%effect, %error, "cannot settle; it waits");
-                let due = self.clock.now().plus(self.rules.fault_wait);
+                let due = self.clock.steady().plus(self.rules.fault_wait);
                 let verdict = EffectVerdict::Release(due);
                 EffectSettlement { verdict, then: Vec::new(), ..settlement }
             }
@@ -167,7 +170,7 @@ impl Relay {
 
     /// Give back effects whose performance the host itself broke off.
     pub(super) async fn broken_off(&self, effects: &[ClaimedEffect]) {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         self.settle(effects.iter().map(|claimed| self.rules.released(claimed, now)).collect())
             .await;
     }

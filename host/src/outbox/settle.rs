@@ -14,7 +14,7 @@ use crate::domain::backoff::{Backoff, Next};
 use crate::domain::clock::Timestamp;
 use crate::domain::effect::{EffectAttempt, EffectId};
 use crate::domain::endpoint::EndpointId;
-use crate::domain::event::{Made, Source, VerifiedEvent};
+use crate::domain::event::{EventKey, Made, Source, VerifiedEvent};
 use crate::domain::notice::{self, MAX_DEPTH, Notice};
 use crate::domain::plugin::PluginName;
 use crate::store::{ClaimedEffect, EffectSettlement, EffectVerdict, NewEvent, StoreError};
@@ -30,8 +30,10 @@ pub(super) struct Try<'a> {
     pub(super) claimed: &'a ClaimedEffect,
     pub(super) started_at: Timestamp,
     pub(super) took: Duration,
-    /// When it ended.
+    /// When it ended, by the clock that waits are counted by.
     pub(super) now: Timestamp,
+    /// The same moment by the wall clock, for what is told.
+    pub(super) wall: Timestamp,
 }
 
 /// When what failed is tried again.
@@ -99,7 +101,7 @@ impl Rules {
 
     /// The settlement of a try that the host broke off: as if it had not been.
     pub(super) fn released(&self, claimed: &ClaimedEffect, now: Timestamp) -> EffectSettlement {
-        let done = Try { claimed, started_at: now, took: Duration::ZERO, now };
+        let done = Try { claimed, started_at: now, took: Duration::ZERO, now, wall: now };
         let verdict = EffectVerdict::Release(now.plus(self.fault_wait));
         done.settlement(verdict, None, "the host broke off the try".to_owned(), Vec::new())
     }
@@ -124,7 +126,8 @@ pub(super) fn emitted(
     body: &[u8],
     route: Route<'_>,
 ) -> EffectSettlement {
-    let event = done.event(kind, content_type, Bytes::copy_from_slice(body));
+    let event =
+        done.event(done.claimed.id.event_key(), kind, content_type, Bytes::copy_from_slice(body));
     let made = done.made(Vec::new());
     let plugins = route(&event);
     let then = vec![done.accepted(event, Source::Emitted(made), plugins)];
@@ -147,25 +150,25 @@ fn answered(done: Try<'_>, kind: &str, answer: Answer) -> Option<NewEvent> {
     let headers = answer.headers.into_iter();
     attributes.extend(headers.map(|(name, value)| (format!("header-{name}"), value)));
     let content_type = answer.content_type.as_deref().unwrap_or("application/octet-stream");
-    done.reply(kind, content_type, answer.body.into(), attributes)
+    done.reply(done.claimed.id.event_key(), kind, content_type, answer.body.into(), attributes)
 }
 
 /// The event that tells the plugin that no answer will come.
 fn given_up(done: Try<'_>, kind: &str, reason: &str) -> Option<NewEvent> {
     let attributes = vec![("status".to_owned(), "0".to_owned())];
     let body = Bytes::from(reason.to_owned());
-    done.reply(kind, "text/plain; charset=utf-8", body, attributes)
+    done.reply(done.claimed.id.given_up_key(), kind, "text/plain; charset=utf-8", body, attributes)
 }
 
 /// The event that tells everyone of an effect's death; none of what happens to signalbox's own
 /// events, or too deep.
 fn notice(done: Try<'_>, attempt: &EffectAttempt, route: Route<'_>) -> Option<NewEvent> {
-    let Try { claimed, now, .. } = done;
+    let Try { claimed, wall, .. } = done;
     if claimed.id.delivery.event.provider == notice::PROVIDER || claimed.depth > MAX_DEPTH {
         return None;
     }
     let dead = Notice::EffectDead { effect: claimed.id.clone(), attempt: attempt.clone() };
-    let (event, source) = dead.event(now, claimed.depth.saturating_add(1));
+    let (event, source) = dead.event(wall, claimed.depth.saturating_add(1));
     let plugins = route(&event);
     Some(done.accepted(event, source, plugins))
 }
@@ -194,10 +197,9 @@ impl Try<'_> {
     }
 
     /// An event of the plugin that asked.
-    fn event(&self, kind: &str, content_type: &str, body: Bytes) -> VerifiedEvent {
-        let key = self.claimed.id.event_key();
+    fn event(&self, key: EventKey, kind: &str, content_type: &str, body: Bytes) -> VerifiedEvent {
         let mut event = VerifiedEvent::vouched(key, kind.to_owned(), content_type.to_owned(), body);
-        event.occurred_at = self.now;
+        event.occurred_at = self.wall;
         event
     }
 
@@ -213,6 +215,7 @@ impl Try<'_> {
     /// An event for the plugin that asked, and no other; none too deep.
     fn reply(
         &self,
+        key: EventKey,
         kind: &str,
         content_type: &str,
         body: Bytes,
@@ -221,13 +224,13 @@ impl Try<'_> {
         if self.claimed.depth >= MAX_DEPTH {
             return None;
         }
-        let event = self.event(kind, content_type, body);
+        let event = self.event(key, kind, content_type, body);
         let plugin = self.claimed.id.delivery.plugin.clone();
         Some(self.accepted(event, Source::Reply(self.made(attributes)), vec![plugin]))
     }
 
     fn accepted(&self, event: VerifiedEvent, source: Source, plugins: Vec<PluginName>) -> NewEvent {
-        NewEvent { event, endpoint: EndpointId::NONE, received_at: self.now, source, plugins }
+        NewEvent { event, endpoint: EndpointId::NONE, received_at: self.wall, source, plugins }
     }
 }
 

@@ -58,7 +58,7 @@ fn ended(outcome: Outcome) -> Execution {
         retry_after: None,
         reads: vec![],
         writes: vec![],
-        effects: vec![asks(0, Duration::from_secs(59)), asks(1, ANEW)],
+        effects: vec![asks(0, Duration::from_secs(59)), asks(1, BEGINS_ANEW)],
         cancels: vec![Cancel { id: waits, waiting: true }],
         usage: Usage::default(),
         logs: Logs::default(),
@@ -77,7 +77,7 @@ fn effects_become_real_with_done_alone() {
     assert_eq!(done.verdict, Verdict::Done);
     let effects: Vec<_> = done.effects.iter().map(|e| (e.id.ordinal, e.due, e.depth)).collect();
     // A long delay begins anew: what sets itself again each day is no runaway loop.
-    let expected = [(0, START.plus(Duration::from_secs(59)), 3), (1, START.plus(ANEW), 0)];
+    let expected = [(0, START.plus(Duration::from_secs(59)), 3), (1, START.plus(BEGINS_ANEW), 0)];
     assert_eq!(effects, expected);
     assert_eq!((done.cancels.len(), done.now), (1, START));
     for outcome in [Outcome::Retry, Outcome::Reject, Outcome::Crashed, Outcome::HostFault] {

@@ -38,6 +38,8 @@ pub(super) struct Gate {
     pub(super) panicking_settlements: AtomicUsize,
     /// Settlements that were told to run again.
     pub(super) conflicts: AtomicUsize,
+    /// How often someone waited for work.
+    pub(super) waits: AtomicUsize,
 }
 
 impl Gate {
@@ -53,6 +55,7 @@ impl Gate {
             failing_reads: AtomicUsize::new(0),
             panicking_settlements: AtomicUsize::new(0),
             conflicts: AtomicUsize::new(0),
+            waits: AtomicUsize::new(0),
         })
     }
 
@@ -179,6 +182,7 @@ impl Store for Gate {
     }
 
     async fn work(&self) {
+        self.waits.fetch_add(1, Ordering::SeqCst);
         self.inner.work().await;
     }
 

@@ -140,3 +140,17 @@ async fn a_stop_gives_back_what_has_not_begun() {
     }
     assert_eq!((done, bench.count("a").await), (1, Some(1)));
 }
+
+#[tokio::test]
+async fn with_nothing_to_claim_for_it_sleeps_until_something_is_loaded() {
+    let mut bench = Bench::start(vec![]).await;
+    bench.accept(&["evt_1"], &["a"]).await;
+    // On this one thread nothing else would run while the dispatcher asks over and over.
+    bench.accept(&["evt_2"], &["a"]).await;
+    bench.route(vec![components::counter("a", KINDS)]).await;
+    for _ in 0..2 {
+        assert_eq!(bench.next().await.status, Status::Done);
+    }
+    assert!(bench.store.waits.load(Ordering::SeqCst) < 100);
+    bench.stop().await;
+}

@@ -54,7 +54,7 @@ pub(super) async fn pause(
     let path = format!("/plugins/{name}/pause");
     let paused = app.idempotency.once(&headers, &path, &body, async || {
         let Why { reason } = object(&body, "perhaps `reason`")?;
-        let reason = reason.unwrap_or_else(|| "paused by an operator".to_owned());
+        let reason = reason.unwrap_or_else(|| "no reason given".to_owned());
         if reason.len() > MAX_REASON {
             return Err(invalid("reason", format!("it is longer than {MAX_REASON} bytes")));
         }

@@ -82,7 +82,7 @@ pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
 
 /// The event with this number: about one of two objects, or about none.
 fn made(id: u8, plugins: &[&str]) -> NewEvent {
-    let mut new = about(&id.to_string(), if id % 2 == 0 { "x" } else { "y" }, plugins);
+    let mut new = about(&id.to_string(), ["x", "y"][usize::from(id % 2)], plugins);
     if id % 5 == 4 {
         new.event.object = None;
     }

@@ -149,7 +149,7 @@ pub(super) fn show(shared: &Shared, key: EffectKey) -> Result<Option<Effect>, Ro
 pub(super) fn list(shared: &Shared, query: &EffectQuery) -> Result<Page<Effect>, StoreError> {
     let number = |id: &EffectId| {
         let missing = || StoreError::NoSuchCursor { cursor: id.to_string() };
-        Ok::<_, StoreError>(find(shared, id)?.ok_or_else(missing)?)
+        find(shared, id)?.ok_or_else(missing)
     };
     let way = match &query.page.from {
         None => Way::Older(None),

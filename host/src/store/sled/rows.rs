@@ -373,14 +373,14 @@ pub(super) fn decode_grown<T: DeserializeOwned>(
     if whole.is_ok() || fields == 0 {
         return whole;
     }
-    let mut longer = bytes.to_vec();
-    for _ in 0..fields {
-        longer.push(0);
-        if let Ok((row, [])) = postcard::take_from_bytes(&longer) {
-            return Ok(row);
+    let longer = |by: usize| {
+        let longer = [bytes, &vec![0; by]].concat();
+        match postcard::take_from_bytes(&longer) {
+            Ok((row, [])) => Some(row),
+            _ => None,
         }
-    }
-    whole
+    };
+    (1..=fields).find_map(longer).map_or(whole, Ok)
 }
 
 #[cfg(test)]

@@ -267,7 +267,10 @@ async fn an_event_that_was_made_here_is_found_and_explained() {
 async fn a_plugin_is_paused_and_resumed() {
     let host = dead().await;
     let shown = host.posted("/plugins/a/pause", json!({"reason": "noon"}), 200).await;
-    assert_has(&shown, json!({"name": "a", "status": "paused", "reason": "noon"}));
+    assert_has(
+        &shown,
+        json!({"name": "a", "status": "paused", "reason": "paused by an operator: noon"}),
+    );
     assert_has(&shown["paused"], json!({"at": NOW, "reason": "noon", "by": "operator"}));
     assert_has(&shown["backlog"], json!({"waiting": 1, "oldest_at": NOW}));
     let policy =
