@@ -73,6 +73,11 @@ async fn fifty_kills_lose_nothing_and_count_nothing_twice() {
         host.until(&path, empty).await.unwrap();
     }
     let events = host.list("/events").await.unwrap();
+    // Each that is given up is told of, in the same transaction.
+    let (told, events): (Vec<Value>, Vec<Value>) =
+        events.into_iter().partition(|event| event["provider"] == "signalbox");
+    let told = told.iter().filter(|event| event["type"] == "signalbox.delivery.dead").count();
+    assert_eq!(told, events.len(), "one notice for each dead delivery");
     let stored: BTreeSet<String> =
         events.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
     let lost: Vec<_> = acknowledged.difference(&stored).collect();
