@@ -208,6 +208,16 @@ impl World {
         let effects = model.effects.values().filter(|effect| effect.status.waits()).count();
         assert_eq!((stats.events, stats.waiting), (model.events.len() as u64, waiting as u64));
         assert_eq!((stats.dead, stats.effects_waiting), (dead as u64, effects as u64));
+        let groups = store.dead_groups(None).await.unwrap();
+        assert_eq!(groups.iter().map(|group| group.count).sum::<u64>(), dead as u64);
+        let backlog = store.backlog(self.now()).await.unwrap();
+        let backlog: BTreeMap<_, _> =
+            backlog.into_iter().map(|one| (one.plugin, one.waiting)).collect();
+        let mut expected = BTreeMap::new();
+        for (id, _) in model.deliveries.iter().filter(|(_, delivery)| !delivery.ended()) {
+            *expected.entry(id.plugin.clone()).or_insert(0) += 1;
+        }
+        assert_eq!(backlog, expected);
     }
 
     /// Everything has ended: what was promised of the whole.

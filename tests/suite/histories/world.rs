@@ -25,6 +25,11 @@ use super::settle::told;
 
 /// Where a history begins.
 const START: Timestamp = Timestamp::from_secs(1_790_000_000);
+/// Days after which everything has ended.
+const DAYS: usize = 400;
+/// Rounds after which whatever was claimed has been run and settled. Only a store that answers "run
+/// it again" for ever meets them.
+const ROUNDS: usize = 10_000;
 /// Objects that events are about.
 const OBJECTS: u64 = 3;
 
@@ -327,15 +332,21 @@ impl World {
             let plugin = self.model.plugins.get_mut(&name).unwrap();
             (plugin.pause, plugin.loaded) = (None, true);
         }
-        for _ in 0..400 {
+        for _ in 0..DAYS {
             self.clock.advance(Duration::from_secs(86_400));
             self.claim(Some(1_000)).await;
-            while !self.claimed.is_empty() || !self.runs.is_empty() {
+            for _ in 0..ROUNDS {
+                if self.claimed.is_empty() && self.runs.is_empty() {
+                    break;
+                }
                 self.run().await;
                 self.settle().await;
             }
             self.take().await;
-            while !self.taken.is_empty() || !self.performed.is_empty() {
+            for _ in 0..ROUNDS {
+                if self.taken.is_empty() && self.performed.is_empty() {
+                    break;
+                }
                 self.perform();
                 self.settle_effects().await;
             }
