@@ -74,6 +74,29 @@ impl EffectId {
     }
 }
 
+/// What begins a reference to a secret in a header's value: `{{secret:NAME}}`.
+pub const SECRET_OPEN: &str = "{{secret:";
+/// What ends it.
+pub const SECRET_CLOSE: &str = "}}";
+
+/// Headers that no request may set: they say where it ends and where it goes, or concern one
+/// connection. With one of them, a grant for one place would reach another.
+pub const RESERVED_HEADERS: [&str; 13] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// An HTTP request to send. Secrets in it are still references (`{{secret:NAME}}`).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HttpRequest {

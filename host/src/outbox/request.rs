@@ -6,7 +6,7 @@
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{Method, Request, Url};
 
-use crate::domain::effect::{EffectId, HttpRequest};
+use crate::domain::effect::{EffectId, HttpRequest, RESERVED_HEADERS};
 use crate::domain::grant::{self, Grant};
 
 use super::secrets::{self, Secrets};
@@ -14,22 +14,6 @@ use super::send::Failure;
 
 /// How the host calls itself where the request says nothing else.
 const AGENT: &str = concat!("signalbox/", env!("CARGO_PKG_VERSION"));
-
-/// Headers that say where a request ends and where it goes: the host's alone, or a grant for one
-/// place would reach another.
-const RESERVED: &[&str] = &[
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Make the request of effect `id`.
 pub(super) fn prepare(
@@ -57,7 +41,7 @@ pub(super) fn prepare(
     for (name, value) in &asked.headers {
         let bad = |why: &str| malformed(format!("its header `{}` {why}", name.escape_debug()));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad("has no good name"))?;
-        if RESERVED.contains(&key.as_str()) {
+        if RESERVED_HEADERS.contains(&key.as_str()) {
             return Err(bad("is the host's to set"));
         }
         let filled = secrets.fill(value).map_err(|fault| Failure::passing(fault.to_string()))?;

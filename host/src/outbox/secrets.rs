@@ -5,12 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::domain::effect::{SECRET_CLOSE as CLOSE, SECRET_OPEN as OPEN};
 use crate::domain::endpoint::Secret;
-
-/// What stands before a secret's name in a header's value.
-const OPEN: &str = "{{secret:";
-/// What stands after it.
-const CLOSE: &str = "}}";
 
 /// Why a secret cannot be put into a header. Names it and never shows it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

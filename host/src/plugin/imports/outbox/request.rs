@@ -5,7 +5,7 @@
 
 use url::Url;
 
-use crate::domain::effect::HttpRequest;
+use crate::domain::effect::{HttpRequest, RESERVED_HEADERS, SECRET_CLOSE, SECRET_OPEN};
 use crate::domain::pattern::TypePattern;
 use crate::plugin::bindings::signalbox::plugin::outbox as contract;
 use crate::plugin::limits::{MAX_HEADERS, MAX_KIND, MAX_URL};
@@ -16,27 +16,8 @@ const MAX_METHOD: usize = 20;
 /// Longest media type.
 const MAX_CONTENT_TYPE: usize = 256;
 
-/// What begins the name of a secret in a header's value, and what ends it.
-const SECRET: (&str, &str) = ("{{secret:", "}}");
-
-/// Headers that are the host's: they frame the message, concern one connection, or carry what the
-/// host vouches for.
-const FORBIDDEN: [&str; 14] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "idempotency-key",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+/// The header by which the host vouches for an effect being one.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// A request that can be sent as it is.
 #[derive(Debug)]
@@ -66,7 +47,7 @@ pub(super) fn check(asked: contract::HttpRequest) -> Result<Checked, String> {
             }
         }
     }
-    if find(&body, SECRET.0.as_bytes()) {
+    if find(&body, SECRET_OPEN.as_bytes()) {
         return Err(misplaced("body"));
     }
     let request = HttpRequest { method, url: parsed.as_str().to_owned(), headers, body };
@@ -88,7 +69,7 @@ fn check_url(text: &str) -> Result<Url, String> {
     if text.len() > MAX_URL {
         return Err(format!("the URL has {} bytes, and {MAX_URL} are the most", text.len()));
     }
-    if text.contains(SECRET.0) {
+    if text.contains(SECRET_OPEN) {
         return Err(misplaced("URL"));
     }
     let bad = |what: &str| Err(format!("the URL `{}` {what}", shown(text)));
@@ -115,7 +96,7 @@ fn check_header(name: &str, value: &str) -> Result<(), String> {
     if name.is_empty() || !name.bytes().all(token) {
         return Err(format!("`{}` is no header name in lower case", shown(name)));
     }
-    if FORBIDDEN.contains(&name) {
+    if name == IDEMPOTENCY_KEY || RESERVED_HEADERS.contains(&name) {
         return Err(format!("the header `{name}` is the host's to set"));
     }
     if value.chars().any(char::is_control) {
@@ -128,8 +109,8 @@ fn check_header(name: &str, value: &str) -> Result<(), String> {
 fn secrets_of(header: &str, value: &str) -> Result<Vec<String>, String> {
     let mut names = Vec::new();
     let mut rest = value;
-    while let Some((_, after)) = rest.split_once(SECRET.0) {
-        let parts = after.split_once(SECRET.1).filter(|(name, _)| secret_name(name));
+    while let Some((_, after)) = rest.split_once(SECRET_OPEN) {
+        let parts = after.split_once(SECRET_CLOSE).filter(|(name, _)| secret_name(name));
         let Some((name, after)) = parts else {
             return Err(format!(
                 "the value of `{header}` holds a secret that cannot be read; write \
@@ -245,7 +226,7 @@ mod tests {
         let many = vec![("a", "b"); MAX_HEADERS + 1];
         assert!(ask("GET", good, &many, "").unwrap_err().contains("101 headers"));
         ask("GET", good, &many[1..], "").unwrap();
-        for name in FORBIDDEN {
+        for name in RESERVED_HEADERS.into_iter().chain([IDEMPOTENCY_KEY]) {
             assert!(ask("GET", good, &[(name, "b")], "").is_err(), "{name}");
         }
     }
