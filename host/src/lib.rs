@@ -26,8 +26,8 @@
 //!
 //! ```text
 //! 0  domain                                values and rules
-//! 1  store, provider                       what is kept; what is genuine
-//! 2  plugin                                the sandbox (alone knows wasmtime)
+//! 1  store, provider, net                  what is kept; what is genuine; whom a client trusts
+//! 2  plugin, stripe                        the sandbox (alone knows wasmtime); Stripe's API
 //! 3  registry, ingest, dispatch, outbox,
 //!    replay, retention                     the moving parts
 //! 4  http                                  what the world sees (alone knows hyper and axum)
@@ -36,10 +36,12 @@
 
 pub mod domain;
 
+pub mod net;
 pub mod provider;
 pub mod store;
 
 pub mod plugin;
+pub mod stripe;
 
 pub mod dispatch;
 pub mod ingest;

@@ -13,7 +13,9 @@ const LAYERS: &[(&str, u8)] = &[
     ("domain", 0),
     ("store", 1),
     ("provider", 1),
+    ("net", 1),
     ("plugin", 2),
+    ("stripe", 2),
     ("registry", 3),
     ("ingest", 3),
     ("dispatch", 3),
@@ -27,8 +29,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("cli", 5),
 ];
 
-/// Libraries that one module alone may name. `outbox` and `cli` speak HTTP as clients, through
-/// reqwest.
+/// Libraries that one module alone may name. `outbox`, `stripe` and `cli` speak HTTP as clients,
+/// through reqwest.
 const OWNED: &[(&str, &[&str])] = &[
     ("sled", &["store"]),
     ("zstd", &["store"]),
@@ -40,8 +42,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("notify", &["registry"]),
     ("anyhow", &["app", "cli"]),
     ("clap", &["cli"]),
-    ("reqwest", &["outbox", "cli"]),
-    ("rustls", &["outbox"]),
+    ("reqwest", &["outbox", "stripe", "cli"]),
+    ("rustls", &["net"]),
 ];
 
 /// Files that a generator wrote; a test of the SDK holds them to the contract.

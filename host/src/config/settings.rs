@@ -15,6 +15,7 @@ use crate::domain::delivery::Order;
 use crate::domain::endpoint::{self, Endpoint, EndpointId, Secret};
 use crate::domain::grant::Grant;
 use crate::domain::plugin::{DeliveryPolicy, Limits, PluginName};
+use crate::stripe::Accounts;
 
 use super::origin::Entry;
 
@@ -33,8 +34,8 @@ pub struct Config {
     pub endpoints: Vec<EndpointSettings>,
     /// What single plugins are granted, told and allowed.
     pub plugin: BTreeMap<PluginName, PluginSettings>,
-    /// Accounts at Stripe.
-    pub stripe_accounts: Vec<StripeAccount>,
+    /// `[[stripe.account]]`: accounts at Stripe and their keys.
+    pub stripe_accounts: Accounts,
     /// How deliveries are attempted.
     pub dispatch: Dispatch,
     /// How effects are performed.
@@ -240,22 +241,6 @@ pub struct PluginSettings {
     /// How its deliveries are run: `head_of_line`, `concurrency`, `pause_after` and
     /// `[plugin.NAME.retry]` over `[dispatch]`.
     pub delivery: DeliveryPolicy,
-}
-
-/// One `[[stripe.account]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StripeAccount {
-    /// The operator's name for it.
-    pub name: String,
-    /// Its API key.
-    pub api_key: Secret,
-    /// Where Stripe's API is. Default `https://api.stripe.com`; plain HTTP only on this machine.
-    pub api_base: String,
-}
-
-impl StripeAccount {
-    /// The default of `api_base`.
-    pub const API_BASE: &'static str = "https://api.stripe.com";
 }
 
 /// `[dispatch]`

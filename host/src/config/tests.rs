@@ -7,9 +7,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 mod delivery;
+mod stripe;
 
 use super::*;
 use crate::domain::clock::Timestamp;
+use crate::stripe::Mode;
 
 const ENDPOINT: &str = r#"
 [[endpoint]]
@@ -91,7 +93,7 @@ limits = { cpu = "1s", wall = "5s", memory = "32MiB" }
     let endpoint = endpoint.to_endpoint(Timestamp::from_secs(7));
     assert_eq!(endpoint.secrets[0].expose(), "whsec_1");
     assert_eq!(endpoint.tolerance, Duration::from_secs(300));
-    assert_eq!(config.stripe_accounts[0].api_key.expose(), "sk_test_1");
+    assert_eq!(config.stripe_accounts.get("default").unwrap().mode(), Mode::Test);
     let plugin = &config.plugin[&"charge-counter".parse().unwrap()];
     assert_eq!(plugin.grants[0].shown().capability, "outbox.http");
     assert_eq!(plugin.settings["channel"], "#money");
@@ -152,7 +154,7 @@ fn the_environment_reaches_lists_plugins_and_new_entries() {
                 "SIGNALBOX_PLUGIN__CHARGE_COUNTER__GRANTS",
                 "[{capability=\"outbox.emit\", scope=\"*\"}]",
             ),
-            ("SIGNALBOX_STRIPE__ACCOUNT__0__API_KEY", "sk"),
+            ("SIGNALBOX_STRIPE__ACCOUNT__0__API_KEY", "rk_live_1"),
             ("SIGNALBOX_DISPATCH__CONCURRENCY", "7"),
             ("SIGNALBOX_ADMIN_TOKEN", "not a key"),
         ])
@@ -167,7 +169,8 @@ fn the_environment_reaches_lists_plugins_and_new_entries() {
     assert_eq!(plugin.limits.cpu, Duration::from_secs(2));
     assert_eq!(plugin.settings["channel"], "#a");
     assert_eq!(plugin.grants[0].shown().scope, "*");
-    assert_eq!(config.stripe_accounts[0].name, "default");
+    let account = config.stripe_accounts.get("default").unwrap();
+    assert!(account.key.is_restricted() && account.reconcile);
     assert_eq!(config.dispatch.concurrency, 7);
 }
 
@@ -238,7 +241,7 @@ fn every_mistake_names_key_value_wish_and_place() {
             "signalbox.toml:2: `log.level` is `loud`; expected `error`, `warn`, `info`, `debug`, `trace`, `off` or directives (`loud` is not a log level: it is no level, and directives look like `info,target=debug`)",
         ),
         (
-            "[[stripe.account]]\napi_key = \"k\"\napi_base = \"http://stripe.test\"",
+            "[[stripe.account]]\napi_key = \"sk_test_1\"\napi_base = \"http://stripe.test\"",
             "signalbox.toml:3: `stripe.account[0].api_base` is `http://stripe.test`; expected an `https` URL; plain `http` only for this machine",
         ),
         (

@@ -1,8 +1,10 @@
-//! Typed values of plugins' deliveries and of the outbox: order, head of line, networks.
+//! Typed values of single sections: order, head of line, networks, accounts at Stripe, switches.
 //!
 //! Those that other sections have too are in `value`.
 
 use ipnet::IpNet;
+
+use crate::stripe::{AccountId, Connected};
 
 use super::tree::{Node, Shape};
 use super::value::{Fault, Scope, Value};
@@ -76,5 +78,60 @@ impl Value for IpNet {
 
     fn show(&self) -> Option<String> {
         Some(self.to_string())
+    }
+}
+
+/// A boolean; text in the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Switch(pub(super) bool);
+
+impl Value for Switch {
+    const EXPECTED: &'static str = "`true` or `false`";
+
+    fn read(node: &Node, _: &Scope<'_>) -> Result<Self, Fault> {
+        match (&node.shape, node.origin.is_caller()) {
+            (Shape::Bool(value), _) => Ok(Self(*value)),
+            (Shape::Text(text), true) => text.trim().parse().map(Self).map_err(|_| Fault::Form),
+            _ => Err(Fault::Form),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.to_string())
+    }
+}
+
+impl Value for AccountId {
+    const EXPECTED: &'static str = "an account's id such as `acct_1Nx2Yz`";
+
+    fn read(node: &Node, _: &Scope<'_>) -> Result<Self, Fault> {
+        Self::parse(text(node)?).map_err(|_| Fault::Form)
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl Value for Connected {
+    const EXPECTED: &'static str = "`all`, or a list of accounts' ids such as `[\"acct_1Nx2Yz\"]`";
+
+    fn read(node: &Node, scope: &Scope<'_>) -> Result<Self, Fault> {
+        if matches!(text(node), Ok("all")) {
+            return Ok(Self::All);
+        }
+        let list = node.clone().into_list().map_err(|_| Fault::Form)?;
+        let ids = list.iter().map(|node| AccountId::read(node, scope));
+        Ok(Self::Only(ids.collect::<Result<_, _>>()?))
+    }
+
+    fn show(&self) -> Option<String> {
+        match self {
+            Self::All => Some("all".to_owned()),
+            Self::Only(ids) if ids.is_empty() => None,
+            Self::Only(ids) => {
+                Some(ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+            }
+        }
     }
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::domain::backoff::Backoff;
-
-use super::tls::ExtraRoots;
+use crate::net::ExtraRoots;
 
 /// How the outbox behaves.
 #[derive(Clone, Debug)]

@@ -12,11 +12,9 @@ mod guard;
 mod relay;
 mod request;
 mod resolve;
-mod retry_after;
 mod secrets;
 mod send;
 mod settle;
-mod tls;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -33,13 +31,13 @@ use crate::domain::effect::{Action, EffectAttempt, EffectId, EffectStatus};
 use crate::domain::endpoint::Secret;
 use crate::domain::grant::Grant;
 use crate::domain::plugin::PluginName;
+use crate::net::TlsError;
 use crate::plugin::Routes;
 use crate::store::{ClaimedEffect, EffectClaimRequest, Store};
 
 pub use config::OutboxConfig;
 pub use guard::{AddressClass, Refused};
 pub use resolve::{Resolver, SystemResolver};
-pub use tls::{ExtraRoots, RootsError};
 
 use relay::Relay;
 use secrets::Secrets;
@@ -69,7 +67,7 @@ pub struct OutboxDeps {
 pub enum OutboxError {
     /// Nobody could be trusted.
     #[error("cannot prepare TLS for the outbox: {0}")]
-    Tls(rustls::Error),
+    Tls(TlsError),
     /// Nothing could be sent.
     #[error("cannot prepare the outbox's HTTP client: {0}")]
     Client(reqwest::Error),

@@ -13,13 +13,13 @@ use reqwest::{Client, Request, Response, StatusCode, redirect, retry};
 use url::{Host, Url};
 
 use crate::domain::clock::Clock;
+use crate::net::{retry_after, tls};
 
 use super::OutboxError;
 use super::config::OutboxConfig;
 use super::guard::{Guard, Refused};
 use super::resolve::{Guarded, Resolver};
 use super::secrets::Secrets;
-use super::{retry_after, tls};
 
 /// Most headers of an answer; with more it is no answer. As many as HTTP libraries take by default.
 const MOST_HEADERS: usize = 100;

@@ -2,6 +2,7 @@
 
 mod outbox;
 mod plugin;
+mod stripe;
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::problem::Problem;
 use super::reader::Table;
 use super::settings::{
     Config, Dispatch, EndpointSettings, Log, Plugins, Retention, Server, ServerLimits,
-    StoreSettings, StripeAccount, Validation,
+    StoreSettings, Validation,
 };
 use super::value::{Bound, Referred, Signing, Size, Value as _, WebUrl};
 
@@ -35,7 +36,7 @@ pub(super) fn config(mut root: Table<'_>) -> Config {
         endpoints: endpoints(root.tables("endpoint")),
         plugin: plugin::plugin(root.table("plugin"), &base),
         plugins,
-        stripe_accounts: stripe(root.table("stripe")),
+        stripe_accounts: stripe::accounts(root.table("stripe")),
         dispatch,
         outbox: outbox::outbox(root.table("outbox")),
         secrets,
@@ -186,40 +187,6 @@ fn endpoints(tables: Vec<Table<'_>>) -> Vec<EndpointSettings> {
         table.finish();
     }
     endpoints
-}
-
-fn stripe(mut table: Table<'_>) -> Vec<StripeAccount> {
-    let mut accounts: Vec<StripeAccount> = Vec::new();
-    for mut account in table.tables("account") {
-        let name = account.value("name", "default".to_owned());
-        let api_key = account.required::<Referred>("api_key");
-        let base = WebUrl(StripeAccount::API_BASE.to_owned());
-        let api_base = account.checked("api_base", base, |url| {
-            let wish = "an `https` URL; plain `http` only for this machine".to_owned();
-            if url.0.starts_with("https://") || is_local(&url.0) { Ok(()) } else { Err(wish) }
-        });
-        if accounts.iter().any(|other| other.name == name) {
-            account.reader().report(Problem::Conflict {
-                key: account.key("name"),
-                cause: format!("`{name}` is another account's name; each needs its own"),
-                origin: account.origin().clone(),
-            });
-        }
-        if let Some(api_key) = api_key {
-            accounts.push(StripeAccount { name, api_key: api_key.secret, api_base: api_base.0 });
-        }
-        account.finish();
-    }
-    table.finish();
-    accounts
-}
-
-fn is_local(url: &str) -> bool {
-    let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-    host.is_some_and(|host| {
-        let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-    })
 }
 
 fn dispatch(mut table: Table<'_>) -> Dispatch {

@@ -12,9 +12,10 @@ use super::super::guard::{Guard, Refused};
 use super::super::resolve::Guarded;
 use super::super::secrets::Secrets;
 use super::super::send::Sender;
-use super::super::{AddressClass, ExtraRoots, SystemResolver};
+use super::super::{AddressClass, SystemResolver};
 use super::certificates::{AUTHORITY, secure_server};
 use super::*;
+use crate::net::ExtraRoots;
 
 #[tokio::test]
 async fn loopback_is_refused_however_it_is_written() {

@@ -1,4 +1,4 @@
-//! Whom the outbox trusts to be the host it names.
+//! Whom a client of the host's trusts to be the host it names.
 //!
 //! The certificates of the system; where it has none (a bare container), Mozilla's as they were
 //! when this was built; and those of the operator besides.
@@ -55,7 +55,7 @@ impl ExtraRoots {
 }
 
 /// The client's side of TLS. HTTP/1.1 alone is spoken.
-pub(super) fn config(extra: &ExtraRoots) -> Result<ClientConfig, rustls::Error> {
+pub(crate) fn config(extra: &ExtraRoots) -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(system.certs);

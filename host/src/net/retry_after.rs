@@ -1,11 +1,11 @@
-//! The `Retry-After` header: how long a receiver asks to be left alone.
+//! The `Retry-After` header: how long a server asks to be left alone.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::domain::clock::Timestamp;
 
 /// The wait that `value` asks for (seconds, or an HTTP date); `None` when it is neither.
-pub(super) fn parse(value: &str, now: Timestamp) -> Option<Duration> {
+pub(crate) fn parse(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
         // More seconds than fit are for ever; the caller has its own bound.

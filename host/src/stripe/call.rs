@@ -1,0 +1,169 @@
+//! One call, and what came back. Values; nothing is sent here.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::error::ApiError;
+
+/// Longest path of a call in bytes, as long as most servers take a whole line.
+pub(super) const MAX_PATH: usize = 2_048;
+
+/// The verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Read.
+    Get,
+    /// Make or change.
+    Post,
+    /// Take away.
+    Delete,
+}
+
+/// What is sent in the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Body {
+    Empty,
+    /// As `/v1/` wants it.
+    Form(Vec<(String, String)>),
+    /// As `/v2/` wants it.
+    Json(Value),
+}
+
+/// One call, without key and account: those come from the `Authority` it is made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) body: Body,
+    pub(super) idempotency_key: Option<String>,
+    pub(super) version: Option<String>,
+}
+
+impl Call {
+    fn new(method: Method, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            query: Vec::new(),
+            body: Body::Empty,
+            idempotency_key: None,
+            version: None,
+        }
+    }
+
+    /// Read `path`, e.g. `/v1/events`.
+    #[must_use]
+    pub fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::Get, path)
+    }
+
+    /// Make or change what `path` names. Without an idempotency key it is tried once.
+    #[must_use]
+    pub fn post(path: impl Into<String>) -> Self {
+        Self::new(Method::Post, path)
+    }
+
+    /// Take away what `path` names. Safe to repeat: it is gone either way.
+    #[must_use]
+    pub fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::Delete, path)
+    }
+
+    /// Add one parameter to the query, e.g. `created[gte]`.
+    #[must_use]
+    pub fn query(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.query.push((name.into(), value.to_string()));
+        self
+    }
+
+    /// Set the parameter, in the place of one of its name.
+    pub(super) fn set_query(&mut self, name: &str, value: &str) {
+        self.query.retain(|(known, _)| known != name);
+        self.query.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Add one parameter to the form, e.g. `enabled_events[]` or `metadata[key]`.
+    #[must_use]
+    pub fn form(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        let field = (name.into(), value.to_string());
+        match &mut self.body {
+            Body::Form(fields) => fields.push(field),
+            Body::Empty | Body::Json(_) => self.body = Body::Form(vec![field]),
+        }
+        self
+    }
+
+    /// Send this as JSON.
+    #[must_use]
+    pub fn json(mut self, body: Value) -> Self {
+        self.body = Body::Json(body);
+        self
+    }
+
+    /// Stripe does what calls of one key ask for only once.
+    #[must_use]
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// The version of the API that shapes the answer; the account's own without.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// Whether it may be sent again when it is not known what became of it.
+    pub(super) const fn is_repeatable(&self) -> bool {
+        match self.method {
+            Method::Get | Method::Delete => true,
+            Method::Post => self.idempotency_key.is_some(),
+        }
+    }
+
+    /// A path may come from an event (`related_object.url`): it must stay within the API.
+    pub(super) fn check(&self) -> Result<(), ApiError> {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"/_-.:~".contains(&b);
+        let path = self.path.as_str();
+        let within = path.starts_with("/v1/") || path.starts_with("/v2/");
+        let dots = path.split('/').any(|part| matches!(part, "." | ".."));
+        let good = within && !dots && path.len() <= MAX_PATH && path.bytes().all(fits);
+        if good { Ok(()) } else { Err(ApiError::BadPath { path: path.chars().take(80).collect() }) }
+    }
+
+    /// Whether it goes to the second generation of the API, which has headers of its own.
+    pub(super) fn is_v2(&self) -> bool {
+        self.path.starts_with("/v2/")
+    }
+}
+
+/// An answer that is success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Stripe's name for the request, for its support.
+    pub request_id: Option<String>,
+    /// The very bytes.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The answer as JSON.
+    ///
+    /// # Errors
+    /// [`ApiError::Malformed`]
+    pub fn value(&self) -> Result<Value, ApiError> {
+        self.read()
+    }
+
+    /// The answer as `T`.
+    ///
+    /// # Errors
+    /// [`ApiError::Malformed`]
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| ApiError::Malformed { cause: error.to_string() })
+    }
+}
