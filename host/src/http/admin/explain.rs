@@ -105,6 +105,10 @@ fn how(stored: &StoredEvent) -> String {
             )
         }
         Source::Host(_) => format!("signalbox tells of itself; {depth} events led to it"),
+        Source::Reconcile => {
+            "no webhook brought it: it was found in the provider's own list and fetched by key"
+                .to_owned()
+        }
         _ => format!(
             "posted to the endpoint {}, proved by the secret {}",
             stored.endpoint, stored.event.secret.0

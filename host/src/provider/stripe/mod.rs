@@ -19,7 +19,11 @@ mod testing;
 use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{Proof, Provider, RawRequest, Rejection};
+use crate::domain::clock::Timestamp;
+use crate::domain::endpoint::SecretId;
 use crate::domain::event::{EventKey, Header, VerifiedEvent};
 use refusal::Refusal;
 
@@ -48,6 +52,43 @@ impl Provider for StripeProvider {
 }
 
 impl StripeProvider {
+    /// An event that Stripe's API answered with, to whoever holds the key of its account: the
+    /// connection proves it, so there is no signature and no secret. `account` is the connected
+    /// account it was asked for, if any; an answer need not repeat it.
+    ///
+    /// # Errors
+    /// A [`Rejection`] when it is no event, or another account's.
+    pub fn retrieved(
+        self,
+        body: Bytes,
+        account: Option<&str>,
+        now: Timestamp,
+    ) -> Result<VerifiedEvent, Rejection> {
+        let envelope = envelope::parse(&body).map_err(Rejection::from)?;
+        if let (Some(said), Some(asked)) = (envelope.account.as_deref(), account)
+            && said != asked
+        {
+            return Err(Rejection {
+                code: "event_account_mismatch",
+                message: format!("Stripe was asked for events of {asked} and answered {said}'s"),
+            });
+        }
+        Ok(VerifiedEvent {
+            key: EventKey { provider: self.name().to_owned(), id: envelope.id },
+            kind: envelope.kind,
+            account: envelope.account.or_else(|| account.map(str::to_owned)),
+            livemode: envelope.livemode,
+            api_version: envelope.api_version,
+            request_id: envelope.request_id,
+            occurred_at: envelope.created.unwrap_or(now),
+            object: envelope.object,
+            content_type: "application/json".to_owned(),
+            body,
+            proof: Vec::new(),
+            secret: SecretId(String::new()),
+        })
+    }
+
     /// The order matters: nothing of the body is parsed before the signature is proved, and
     /// nothing about its age is told to someone who holds no secret.
     fn judge(&self, request: &RawRequest, proof: Proof<'_>) -> Result<VerifiedEvent, Refusal> {

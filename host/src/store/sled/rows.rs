@@ -333,6 +333,15 @@ pub(super) struct Endpoint {
     pub(super) origin: u8,
 }
 
+/// How far something was read; both in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    /// Everything before was read.
+    pub(super) upto: u64,
+    /// Nothing before is wanted.
+    pub(super) floor: u64,
+}
+
 /// A row that says where the chunks of a value are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Chunks {
