@@ -114,7 +114,7 @@ impl Host {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let engine = Engine::new(&wiring::engine(config, processors), Arc::clone(&clock))?;
         let routes = Routes::default();
-        let providers = wiring::providers();
+        let providers = wiring::providers(config);
         let deps = RegistryDeps {
             engine: engine.clone(),
             routes: routes.clone(),

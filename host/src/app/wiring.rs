@@ -17,8 +17,7 @@ use crate::http::webhook::WebhookConfig;
 use crate::net::ExtraRoots;
 use crate::outbox::OutboxConfig;
 use crate::plugin::{EngineConfig, PluginSettings, Policy};
-use crate::provider::Providers;
-use crate::provider::stripe::StripeProvider;
+use crate::provider::{self, Provider, Providers};
 use crate::registry::{RegistryConfig, Timing};
 use crate::retention::RetentionConfig;
 use crate::store::RetentionPolicy;
@@ -46,9 +45,12 @@ pub(super) fn engine(config: &Config, processors: usize) -> EngineConfig {
     }
 }
 
-/// All providers of this build.
-pub(crate) fn providers() -> Providers {
-    Providers::new(vec![Arc::new(StripeProvider::default())])
+/// All providers of this build, and those that the configuration describes.
+pub(crate) fn providers(config: &Config) -> Providers {
+    let mut providers = provider::built_in();
+    let described = config.providers.iter().cloned();
+    providers.extend(described.map(|described| Arc::new(described) as Arc<dyn Provider>));
+    Providers::new(providers)
 }
 
 /// What the operator says of plugins.

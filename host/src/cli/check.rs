@@ -42,7 +42,7 @@ pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
     let bytes = read(&args.file)?;
     let config = args.config(cx)?;
     let engine = Engine::new(&EngineConfig::default(), Arc::clone(&cx.clock))?;
-    let inspection = engine.inspect(bytes, &app::policy(&config, &app::providers())).await;
+    let inspection = engine.inspect(bytes, &app::policy(&config, &app::providers(&config))).await;
     print(&serde_json::to_value(&inspection)?, args.output.output, cx)
 }
 

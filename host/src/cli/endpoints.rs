@@ -22,6 +22,7 @@ pub(crate) enum Command {
   signalbox endpoints create --secret env:STRIPE_WEBHOOK_SECRET
   signalbox endpoints create --secret file:whsec --description 'the shop' --tolerance 10m
   signalbox endpoints create --secret whsec_new --secret whsec_old
+  signalbox endpoints create --provider github --secret env:GITHUB_WEBHOOK_SECRET
 
 The admin API never shows a secret again. `endpoint.secrets` in the configuration is the other
 way to declare an endpoint.")]
@@ -64,7 +65,8 @@ way to declare an endpoint.")]
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CreateArgs {
-    /// Whose webhooks come in
+    /// Whose webhooks come in: stripe, standardwebhooks, svix, github, shopify, slack, or the name of
+    /// a `[[provider]]` of the configuration
     #[arg(long, value_name = "NAME", default_value = "stripe")]
     provider: String,
     /// A signing secret: `env:NAME`, `file:PATH` or the secret itself; any of several may sign

@@ -60,7 +60,8 @@ pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
 async fn name_of(bytes: bytes::Bytes, cx: &Context) -> anyhow::Result<String> {
     let config = EngineConfig { pool: 0, ..EngineConfig::default() };
     let engine = Engine::new(&config, Arc::clone(&cx.clock))?;
-    let policy = app::policy(&Config::default(), &app::providers());
+    let config = Config::default();
+    let policy = app::policy(&config, &app::providers(&config));
     let inspection = serde_json::to_value(engine.inspect(bytes, &policy).await)?;
     let name = inspection.pointer("/manifest/name").and_then(Value::as_str);
     name.map(str::to_owned).ok_or_else(|| {

@@ -16,6 +16,7 @@ use crate::domain::endpoint::{self, Endpoint, EndpointId, Secret};
 use crate::domain::grant::Grant;
 use crate::domain::plugin::{DeliveryPolicy, Limits, PluginName};
 use crate::stripe::Accounts;
+use crate::provider::custom::CustomProvider;
 
 use super::origin::Entry;
 
@@ -32,6 +33,8 @@ pub struct Config {
     pub plugins: Plugins,
     /// Endpoints of the file; others are made through the admin API.
     pub endpoints: Vec<EndpointSettings>,
+    /// `[[provider]]`: senders that the operator describes.
+    pub providers: Vec<CustomProvider>,
     /// What single plugins are granted, told and allowed.
     pub plugin: BTreeMap<PluginName, PluginSettings>,
     /// `[[stripe.account]]`: accounts at Stripe and their keys.

@@ -94,6 +94,14 @@ pub enum EndpointError {
         "an endpoint takes at most {MAX_SECRETS} secrets, not {0}; leave out those that have expired"
     )]
     TooManySecrets(usize),
+    /// Nothing could be proved by it.
+    #[error("a secret cannot be one of {provider}'s: {cause}")]
+    BadSecret {
+        /// The provider.
+        provider: String,
+        /// What is wrong with it, and what to do.
+        cause: String,
+    },
     /// Too many endpoints.
     #[error("there are {MAX_STORED} endpoints, as many as this host keeps; delete some first")]
     TooManyEndpoints,
@@ -235,9 +243,13 @@ impl Inner {
 }
 
 fn check(providers: &Providers, provider: &str, secrets: &[Secret]) -> Result<(), EndpointError> {
-    if providers.get(provider).is_none() {
+    let Some(rules) = providers.get(provider) else {
         let known = providers.names().collect::<Vec<_>>().join(", ");
         return Err(EndpointError::UnknownProvider { name: provider.to_owned(), known });
+    };
+    for secret in secrets {
+        let told = |cause| EndpointError::BadSecret { provider: provider.to_owned(), cause };
+        rules.check_secret(secret).map_err(told)?;
     }
     match secrets.len() {
         0 => Err(EndpointError::NoSecret),

@@ -3,6 +3,7 @@
 mod outbox;
 mod plugin;
 mod stripe;
+mod provider;
 
 use std::time::Duration;
 
@@ -16,9 +17,8 @@ use super::settings::{
     StoreSettings, Validation,
 };
 use super::value::{Bound, Referred, Signing, Size, Value as _, WebUrl};
-
-/// Providers whose rules this version knows.
-const PROVIDERS: [&str; 1] = ["stripe"];
+use crate::provider::custom::CustomProvider;
+use crate::provider::{BUILT_IN, Provider as _};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -29,11 +29,13 @@ pub(super) fn config(mut root: Table<'_>) -> Config {
     let plugins = plugins(root.table("plugins"));
     let dispatch = dispatch(root.table("dispatch"));
     let secrets = outbox::secrets(root.table("secret"));
+    let providers = provider::providers(root.tables("provider"));
     let base = plugin::Base { limits: &plugins.limits, dispatch: &dispatch, secrets: &secrets };
     let config = Config {
         server,
         store,
-        endpoints: endpoints(root.tables("endpoint")),
+        endpoints: endpoints(root.tables("endpoint"), &providers),
+        providers,
         plugin: plugin::plugin(root.table("plugin"), &base),
         plugins,
         stripe_accounts: stripe::accounts(root.table("stripe")),
@@ -152,15 +154,20 @@ fn plugins(mut table: Table<'_>) -> Plugins {
     settings
 }
 
-fn endpoints(tables: Vec<Table<'_>>) -> Vec<EndpointSettings> {
+fn endpoints(tables: Vec<Table<'_>>, described: &[CustomProvider]) -> Vec<EndpointSettings> {
     let mut endpoints: Vec<EndpointSettings> = Vec::new();
+    let known: Vec<&str> =
+        BUILT_IN.into_iter().chain(described.iter().map(|provider| provider.name())).collect();
     for mut table in tables {
         let id = table.required("id").map(EndpointId);
         let provider = table.checked("provider", "stripe".to_owned(), |name: &String| {
-            if PROVIDERS.contains(&name.as_str()) {
+            if known.contains(&name.as_str()) {
                 return Ok(());
             }
-            Err(format!("one of the providers this version knows: `{}`", PROVIDERS.join("`, `")))
+            Err(format!(
+                "one of `{}`, or the name of a `[[provider]]` that describes it",
+                known.join("`, `")
+            ))
         });
         let secrets = table.list::<Signing>("secrets");
         let validation = table.value("validation", Validation::default());

@@ -183,9 +183,9 @@ impl From<EndpointError> for Problem {
         let message = error.to_string();
         match error {
             EndpointError::UnknownProvider { .. } => invalid("provider", message),
-            EndpointError::NoSecret | EndpointError::TooManySecrets(_) => {
-                invalid("secrets", message)
-            }
+            EndpointError::NoSecret
+            | EndpointError::TooManySecrets(_)
+            | EndpointError::BadSecret { .. } => invalid("secrets", message),
             EndpointError::TooManyEndpoints
             | EndpointError::Twice(_)
             | EndpointError::OfConfig(_) => Self::new(StatusCode::CONFLICT, "conflict", message),

@@ -103,13 +103,11 @@ impl Shared {
             provider: provider.to_owned(),
             id: id.to_owned(),
         };
-        if let Some((provider, id)) = text.split_once(':') {
-            return self.deps.store.event(&key(provider, id)).await;
-        }
         let table = self.deps.routes.current();
         let own = self.deps.providers.names().chain([notice::PROVIDER]);
         let mut keys: Vec<_> = own.map(|provider| key(provider, text)).collect();
         keys.extend(table.plugins().map(|plugin| key(plugin.manifest().name.as_str(), text)));
+        keys.extend(text.split_once(':').map(|(provider, id)| key(provider, id)));
         keys.extend(text.split_once('.').map(|(provider, id)| key(provider, id)));
         for key in keys {
             if let Some(event) = self.deps.store.event(&key).await? {

@@ -7,6 +7,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::http::problem::Problem;
+use crate::provider::Handshake;
 use crate::store::Admission;
 
 /// An answer before it is written.
@@ -16,6 +17,10 @@ pub(super) enum Answer {
     Live,
     /// The event is on stable storage.
     Admitted { id: String, admission: Admission },
+    /// The same, told without a word.
+    Blank,
+    /// A genuine question, and its answer.
+    Handshake(Handshake),
     /// No such method; those there are.
     WrongMethod(&'static str),
     /// Anything else.
@@ -32,7 +37,7 @@ impl Answer {
     /// The code of the error, where it is one.
     pub(super) const fn code(&self) -> Option<&'static str> {
         match self {
-            Self::Live | Self::Admitted { .. } => None,
+            Self::Live | Self::Admitted { .. } | Self::Blank | Self::Handshake(_) => None,
             Self::WrongMethod(_) => Some("method_not_allowed"),
             Self::Problem(problem) => Some(problem.code),
         }
@@ -50,6 +55,10 @@ impl Answer {
                 // Two strings: there is nothing in it that could not be written.
                 let receipt = serde_json::to_vec(&Receipt { id: &id, status }).unwrap_or_default();
                 whole(StatusCode::OK, JSON, receipt)
+            }
+            Self::Blank => whole(StatusCode::OK, "text/plain; charset=utf-8", Bytes::new()),
+            Self::Handshake(Handshake { content_type, body }) => {
+                whole(StatusCode::OK, content_type, body)
             }
             Self::WrongMethod(allowed) => {
                 let message = format!("this URL takes only: {allowed}");
@@ -76,7 +85,7 @@ impl Answer {
 
 const JSON: &str = "application/json";
 
-fn whole(status: StatusCode, media: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
+fn whole(status: StatusCode, media: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));

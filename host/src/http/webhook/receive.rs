@@ -22,7 +22,7 @@ use crate::domain::event::Header;
 use crate::http::guard::guarded;
 use crate::http::linger::LingerFlag;
 use crate::http::problem::{Problem, RETRY_AFTER};
-use crate::provider::{Proof, RawRequest};
+use crate::provider::{Proof, Provider, RawRequest, Verified};
 
 /// Everything a request needs on its way.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl Receiver {
             let message = format!("this host does not know the provider `{}`", endpoint.provider);
             Problem::unavailable("provider_unknown", message)
         })?;
-        check_media(request.headers())?;
+        check_media(request.headers(), provider.as_ref())?;
 
         let (head, body) = request.into_parts();
         let (body, _large) = self.read(body).await?;
@@ -107,15 +107,23 @@ impl Receiver {
         let raw = RawRequest { headers: headers(&head.headers), body };
         let proof =
             Proof { secrets: &endpoint.secrets, tolerance: endpoint.tolerance, now: clock.now() };
-        let event = provider.verify(&raw, proof).map_err(|rejection| {
+        let verified = provider.receive(&raw, proof).map_err(|rejection| {
             tracing::warn!(
                 endpoint = %id, code = rejection.code, message = %rejection.message,
                 "a request was refused"
             );
             Problem::new(StatusCode::BAD_REQUEST, rejection.code, rejection.message)
         })?;
+        let event = match verified {
+            Verified::Event(event) => *event,
+            Verified::Handshake(handshake) => {
+                tracing::info!(endpoint = %id, "a handshake was answered");
+                return Ok(Answer::Handshake(handshake));
+            }
+        };
         endpoints.matched(id, &event.secret);
 
+        let blank = provider.is_answered_blank(&event);
         let name = event.key.id.clone();
         let admission = ingest.accept(&endpoint, event).await.map_err(|error| {
             tracing::warn!(endpoint = %id, event = name, %error, "an event could not be stored");
@@ -123,7 +131,7 @@ impl Receiver {
         })?;
         metrics.event(admission);
         tracing::debug!(endpoint = %id, event = name, ?admission, "an event came in");
-        Ok(Answer::Admitted { id: name, admission })
+        Ok(if blank { Answer::Blank } else { Answer::Admitted { id: name, admission } })
     }
 
     async fn read(&self, body: Incoming) -> Result<(Bytes, Option<SemaphorePermit<'_>>), Problem> {
@@ -160,9 +168,9 @@ fn overloaded() -> Problem {
     Problem { retry_after: Some(RETRY_AFTER), ..problem }
 }
 
-/// Refuse a body that cannot be the event's own bytes. The signature decides, so a plain or
-/// missing media type is let through; a form, an archive or a compressed body is not.
-fn check_media(headers: &HeaderMap) -> Result<(), Problem> {
+/// Refuse a body that cannot be the event's own bytes: a compressed one, or one of a media type that
+/// the provider does not use.
+fn check_media(headers: &HeaderMap, provider: &dyn Provider) -> Result<(), Problem> {
     let refuse =
         |code, message: &str| Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, message));
     let coded = headers
@@ -179,15 +187,13 @@ fn check_media(headers: &HeaderMap) -> Result<(), Problem> {
         let media = value.as_bytes().split(|&b| b == b';').next().unwrap_or_default();
         media.trim_ascii().to_ascii_lowercase()
     });
-    match media.as_deref() {
-        None | Some(b"" | b"application/json" | b"text/json" | b"text/plain") => Ok(()),
-        Some(b"application/octet-stream") => Ok(()),
-        Some(media) if media.ends_with(b"+json") => Ok(()),
-        Some(_) => refuse(
-            "content_type_unsupported",
-            "the body is not JSON by its Content-Type; send it as application/json",
-        ),
+    if provider.takes_media(media.as_deref().unwrap_or_default()) {
+        return Ok(());
     }
+    refuse(
+        "content_type_unsupported",
+        "the body is not JSON by its Content-Type; send it as application/json",
+    )
 }
 
 fn headers(map: &HeaderMap) -> Vec<Header> {

@@ -5,10 +5,10 @@
 //! (handlers, in their own languages) would not.
 
 /// Deepest nesting of arrays and objects in an event: what Stripe's libraries' JSON readers share.
-pub(super) const MAX_DEPTH: usize = 128;
+pub(in crate::provider) const MAX_DEPTH: usize = 128;
 
 /// Whether the JSON text `json` is nested deeper than [`MAX_DEPTH`].
-pub(super) fn too_deep(json: &[u8]) -> bool {
+pub(in crate::provider) fn too_deep(json: &[u8]) -> bool {
     // A plain count is vectorised and settles every ordinary body.
     let opened = json.iter().filter(|&&b| b == b'[' || b == b'{').count();
     opened > MAX_DEPTH && walk(json)

@@ -3,7 +3,7 @@
 //! Not the endpoint's secrets (`domain::endpoint`) and not Stripe's API. The rules are those on
 //! which Stripe's own libraries (Python and Node) agree; where they differ, the stricter holds.
 
-mod depth;
+pub(super) mod depth;
 mod envelope;
 mod json;
 mod refusal;
@@ -42,7 +42,7 @@ pub struct StripeProvider {
 }
 
 impl Provider for StripeProvider {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "stripe"
     }
 
