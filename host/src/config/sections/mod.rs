@@ -4,17 +4,19 @@ mod outbox;
 mod plugin;
 mod stripe;
 mod provider;
+mod validation;
 
 use std::time::Duration;
 
 use crate::domain::backoff::Backoff;
-use crate::domain::endpoint::{Endpoint, EndpointId, Secret};
+use crate::domain::endpoint::{Endpoint, EndpointId, Secret, Validation};
+use crate::stripe::Accounts;
 
 use super::problem::Problem;
 use super::reader::Table;
 use super::settings::{
     Config, Dispatch, EndpointSettings, Log, Plugins, Retention, Server, ServerLimits,
-    StoreSettings, Validation,
+    StoreSettings,
 };
 use super::value::{Bound, Referred, Signing, Size, Value as _, WebUrl};
 use crate::provider::custom::CustomProvider;
@@ -30,15 +32,16 @@ pub(super) fn config(mut root: Table<'_>) -> Config {
     let dispatch = dispatch(root.table("dispatch"));
     let secrets = outbox::secrets(root.table("secret"));
     let providers = provider::providers(root.tables("provider"));
+    let stripe_accounts = stripe::accounts(root.table("stripe"));
     let base = plugin::Base { limits: &plugins.limits, dispatch: &dispatch, secrets: &secrets };
     let config = Config {
         server,
         store,
-        endpoints: endpoints(root.tables("endpoint"), &providers),
+        endpoints: endpoints(root.tables("endpoint"), &providers, &stripe_accounts),
         providers,
         plugin: plugin::plugin(root.table("plugin"), &base),
         plugins,
-        stripe_accounts: stripe::accounts(root.table("stripe")),
+        stripe_accounts,
         dispatch,
         outbox: outbox::outbox(root.table("outbox")),
         secrets,
@@ -154,7 +157,11 @@ fn plugins(mut table: Table<'_>) -> Plugins {
     settings
 }
 
-fn endpoints(tables: Vec<Table<'_>>, described: &[CustomProvider]) -> Vec<EndpointSettings> {
+fn endpoints(
+    tables: Vec<Table<'_>>,
+    described: &[CustomProvider],
+    accounts: &Accounts,
+) -> Vec<EndpointSettings> {
     let mut endpoints: Vec<EndpointSettings> = Vec::new();
     let known: Vec<&str> =
         BUILT_IN.into_iter().chain(described.iter().map(|provider| provider.name())).collect();
@@ -169,8 +176,11 @@ fn endpoints(tables: Vec<Table<'_>>, described: &[CustomProvider]) -> Vec<Endpoi
                 known.join("`, `")
             ))
         });
-        let secrets = table.list::<Signing>("secrets");
-        let validation = table.value("validation", Validation::default());
+        let how = validation::validating(&mut table, &provider, accounts);
+        let secrets = match how.validation {
+            Validation::VerifySignature => table.list::<Signing>("secrets"),
+            _ => table.optional_list("secrets"),
+        };
         let tolerance = table.value("tolerance", Endpoint::DEFAULT_TOLERANCE);
         let description = table.optional("description");
         if let Some(id) = id {
@@ -186,7 +196,11 @@ fn endpoints(tables: Vec<Table<'_>>, described: &[CustomProvider]) -> Vec<Endpoi
                 id,
                 provider,
                 secrets,
-                validation,
+                validation: how.validation,
+                force_unverified: how.force_unverified,
+                account: how.account,
+                livemode: how.livemode,
+                connect: how.connect,
                 tolerance,
                 description,
             });
