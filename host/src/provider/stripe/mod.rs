@@ -6,6 +6,7 @@
 mod depth;
 mod envelope;
 mod json;
+mod objects;
 mod refusal;
 mod signature;
 
@@ -19,11 +20,16 @@ mod testing;
 use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{Proof, Provider, RawRequest, Rejection};
+use crate::domain::clock::Timestamp;
 use crate::domain::event::{EventKey, Header, VerifiedEvent};
+use crate::domain::object::Sighting;
 use refusal::Refusal;
 
 pub use envelope::{MAX_ID, MAX_TEXT};
+pub use objects::{MAX_EMBEDDED_BYTES, MAX_OBJECT_DEPTH, MAX_OBJECTS};
 pub use signature::{MAX_CANDIDATES, MAX_HEADER, MAX_TIMESTAMP};
 
 /// The header that carries timestamp and signatures, in lower case.
@@ -44,6 +50,14 @@ impl Provider for StripeProvider {
 
     fn verify(&self, request: &RawRequest, proof: Proof<'_>) -> Result<VerifiedEvent, Rejection> {
         Ok(self.judge(request, proof)?)
+    }
+
+    fn objects(&self, event: &VerifiedEvent) -> Vec<Sighting> {
+        objects::of_event(event)
+    }
+
+    fn fetched_objects(&self, body: &Bytes, now: Timestamp) -> Vec<Sighting> {
+        objects::of_object(body, now)
     }
 }
 
