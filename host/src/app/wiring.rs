@@ -10,7 +10,9 @@ use anyhow::Context as _;
 use crate::config::{Config, ServerLimits};
 use crate::dispatch::DispatchConfig;
 use crate::domain::clock::Clock;
+use crate::domain::event::VerifiedEvent;
 use crate::domain::grant::Grant;
+use crate::domain::object::Sighting;
 use crate::domain::plugin::{DeliveryPolicy, PluginName};
 use crate::http::ConnectionLimits;
 use crate::http::webhook::WebhookConfig;
@@ -21,6 +23,7 @@ use crate::provider::{self, Provider, Providers};
 use crate::registry::{RegistryConfig, Timing};
 use crate::retention::RetentionConfig;
 use crate::store::RetentionPolicy;
+use crate::store::objects::Sight;
 use crate::store::sled::SledConfig;
 
 /// The store's own directory within the data directory: it refuses to share one.
@@ -33,7 +36,9 @@ const RETENTION_INTERVAL: std::time::Duration = std::time::Duration::from_secs(6
 
 pub(super) fn store(config: &Config, clock: Arc<dyn Clock>) -> SledConfig {
     let defaults = SledConfig::new(config.store.path.join(STORE));
-    SledConfig { cache_bytes: config.store.cache, clock, ..defaults }
+    let sight =
+        config.mirror.enabled.then(|| Arc::new(ProviderSight(providers())) as Arc<dyn Sight>);
+    SledConfig { cache_bytes: config.store.cache, clock, sight, ..defaults }
 }
 
 pub(super) fn engine(config: &Config, processors: usize) -> EngineConfig {
@@ -42,6 +47,17 @@ pub(super) fn engine(config: &Config, processors: usize) -> EngineConfig {
         guest_threads: processors,
         // Every delivery that may run has its place: no delivery waits for another's.
         pool: u32::try_from(config.dispatch.concurrency).unwrap_or(u32::MAX),
+    }
+}
+
+/// What each event's provider finds in it.
+#[derive(Debug)]
+struct ProviderSight(Providers);
+
+impl Sight for ProviderSight {
+    fn objects(&self, event: &VerifiedEvent) -> Vec<Sighting> {
+        let provider = self.0.get(&event.key.provider);
+        provider.map(|provider| provider.objects(event)).unwrap_or_default()
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// How effects are performed.
     pub outbox: Outbox,
+    /// What is kept of the providers' objects.
+    pub mirror: Mirror,
     /// `[secret]`: what `{{secret:NAME}}` in a request of a plugin stands for, by name.
     pub secrets: BTreeMap<String, Secret>,
     /// What the host says on its standard error stream.
@@ -294,6 +296,21 @@ impl Default for Outbox {
             ca_file: None,
             backoff: Backoff::default(),
         }
+    }
+}
+
+/// `[mirror]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mirror {
+    /// Whether each event's objects are kept, for handlers and the operator. Default `true`. Costs one
+    /// row for each object that changed; what is held already stays when it is switched off, is no
+    /// longer shown, and is old when it is switched on again.
+    pub enabled: bool,
+}
+
+impl Default for Mirror {
+    fn default() -> Self {
+        Self { enabled: true }
     }
 }
 

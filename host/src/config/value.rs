@@ -102,6 +102,22 @@ impl Value for Uuid {
     }
 }
 
+impl Value for bool {
+    const EXPECTED: &'static str = "`true` or `false`";
+
+    fn read(node: &Node, _: &Scope<'_>) -> Result<Self, Fault> {
+        match &node.shape {
+            Shape::Bool(truth) => Ok(*truth),
+            Shape::Text(text) if node.origin.is_caller() => text.parse().map_err(|_| Fault::Form),
+            _ => Err(Fault::Form),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
 impl Value for u64 {
     const EXPECTED: &'static str = "a whole number";
 

@@ -28,6 +28,7 @@ use bytes::Bytes;
 use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::Secret;
 use crate::domain::event::{EventKey, Header, VerifiedEvent};
+use crate::domain::object::Sighting;
 use crate::domain::proof::Proved;
 
 /// A request as it came from the wire: whole, within limits, and not yet believed.
@@ -207,6 +208,18 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
             now: Timestamp::from_millis(u64::MAX),
         };
         self.verify(&request, proof).map(drop)
+    }
+
+    /// The objects that a proved event shows, for the mirror; of each the most telling one alone. By
+    /// default none: most providers' events are messages, not states.
+    fn objects(&self, _event: &VerifiedEvent) -> Vec<Sighting> {
+        Vec::new()
+    }
+
+    /// The objects that an answer of the provider's API shows, for the mirror: `body` is one object,
+    /// fetched at `now`. It comes first.
+    fn fetched_objects(&self, _body: &Bytes, _now: Timestamp) -> Vec<Sighting> {
+        Vec::new()
     }
 }
 

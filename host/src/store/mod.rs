@@ -8,6 +8,7 @@ pub(crate) mod contract;
 pub mod cursors;
 #[cfg(test)]
 pub(crate) mod memory;
+pub mod objects;
 mod query;
 pub mod sled;
 
@@ -426,6 +427,11 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Resolves when the store has failed and the process must end, with the reason.
     async fn failed(&self) -> String;
+
+    /// What is kept of the provider's objects, if anything is: a store apart, behind the same door.
+    fn mirror(self: Arc<Self>) -> Option<Arc<dyn objects::ObjectStore>> {
+        None
+    }
 
     /// Finish what was begun and close. Calls after this answer [`StoreError::Closed`].
     async fn close(&self) -> Result<(), StoreError>;

@@ -15,7 +15,7 @@ use crate::stripe::Accounts;
 use super::problem::Problem;
 use super::reader::Table;
 use super::settings::{
-    Config, Dispatch, EndpointSettings, Log, Plugins, Retention, Server, ServerLimits,
+    Config, Dispatch, EndpointSettings, Log, Mirror, Plugins, Retention, Server, ServerLimits,
     StoreSettings,
 };
 use super::value::{Bound, Referred, Signing, Size, Value as _, WebUrl};
@@ -44,6 +44,7 @@ pub(super) fn config(mut root: Table<'_>) -> Config {
         stripe_accounts,
         dispatch,
         outbox: outbox::outbox(root.table("outbox")),
+        mirror: mirror(root.table("mirror")),
         secrets,
         log: log(root.table("log")),
         ..Config::default()
@@ -239,6 +240,12 @@ fn backoff(table: &mut Table<'_>, default: &Backoff) -> Backoff {
         });
     }
     backoff
+}
+
+fn mirror(mut table: Table<'_>) -> Mirror {
+    let mirror = Mirror { enabled: table.value("enabled", Mirror::default().enabled) };
+    table.finish();
+    mirror
 }
 
 fn log(mut table: Table<'_>) -> Log {

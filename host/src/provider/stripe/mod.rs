@@ -6,6 +6,7 @@
 pub(super) mod depth;
 mod envelope;
 mod json;
+mod objects;
 mod refusal;
 mod signature;
 
@@ -25,10 +26,12 @@ use super::{Lookup, Proof, Provider, RawRequest, Rejection};
 use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::SecretId;
 use crate::domain::event::{EventKey, Header, VerifiedEvent};
+use crate::domain::object::Sighting;
 use envelope::Envelope;
 use refusal::Refusal;
 
 pub use envelope::{MAX_ID, MAX_TEXT};
+pub use objects::{MAX_EMBEDDED_BYTES, MAX_OBJECT_DEPTH, MAX_OBJECTS};
 pub use signature::{MAX_CANDIDATES, MAX_HEADER, MAX_TIMESTAMP};
 
 /// Every snapshot event type that this build knows, one a line. Events of other types are taken all
@@ -69,6 +72,14 @@ impl Provider for StripeProvider {
             account: envelope.account,
             livemode: envelope.livemode,
         })
+    }
+
+    fn objects(&self, event: &VerifiedEvent) -> Vec<Sighting> {
+        objects::of_event(event)
+    }
+
+    fn fetched_objects(&self, body: &Bytes, now: Timestamp) -> Vec<Sighting> {
+        objects::of_object(body, now)
     }
 }
 

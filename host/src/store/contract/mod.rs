@@ -10,6 +10,7 @@ pub(crate) mod kept;
 pub(crate) mod kv;
 pub(crate) mod lists;
 pub(crate) mod model;
+pub(crate) mod objects;
 pub(crate) mod order;
 pub(crate) mod replay;
 pub(crate) mod retention;
@@ -83,6 +84,11 @@ macro_rules! contract_tests {
                 a_delay_outlives_a_clock_set_back;
             figures: the_dead_fall_into_groups, pauses_are_kept, what_waits_by_plugin,
                 the_store_counts;
+            objects: an_object_is_held_with_its_event, modes_and_accounts_are_apart,
+                what_is_ambiguous_is_listed_until_it_is_known,
+                a_fetch_wins_over_what_came_before_it, objects_page_both_ways,
+                a_long_history_pages_and_outlives_its_events, large_objects_are_kept,
+                any_sequence_agrees_with_the_rules;
             retention: old_events_go_and_stay_known, unfinished_events_stay, by_bytes;
         }
     };

@@ -6,10 +6,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::domain::event::{EventSeq, StoredEvent};
+use crate::store::objects::Sight;
 use crate::store::{Admission, NewEvent};
 
+use super::committer::COMMIT_BYTES;
 use super::error::RowError;
 use super::line::Entry;
+use super::mirror::{self, Seen};
 use super::names::Names;
 use super::queue::DeliveryKey;
 use super::record::Codec;
@@ -45,6 +48,7 @@ pub(super) struct Prepared {
     new: NewEvent,
     dedupe: Vec<u8>,
     record: Vec<u8>,
+    objects: Vec<Seen>,
 }
 
 impl Prepared {
@@ -60,7 +64,19 @@ impl Prepared {
             }
         })?;
         let record = codec.pack(&new)?;
-        Ok(Self { new, dedupe, record })
+        Ok(Self { new, dedupe, record, objects: Vec::new() })
+    }
+
+    /// Make ready the objects it shows, as far as they fit into its commit.
+    pub(super) fn see(&mut self, sight: &dyn Sight, codec: &Codec) -> Result<(), RowError> {
+        let room = COMMIT_BYTES.saturating_sub(self.size());
+        self.objects = mirror::see(sight, codec, &self.new, room)?;
+        Ok(())
+    }
+
+    /// The objects it shows.
+    pub(super) fn take_objects(&mut self) -> Vec<Seen> {
+        std::mem::take(&mut self.objects)
     }
 
     /// The key of its dedupe record.
@@ -70,7 +86,8 @@ impl Prepared {
 
     /// Bytes it adds to a commit, about.
     pub(super) fn size(&self) -> usize {
-        self.record.len() + self.dedupe.len() + 48 + 8 * self.new.plugins.len()
+        let objects: usize = self.objects.iter().map(Seen::size).sum();
+        self.record.len() + self.dedupe.len() + 48 + 8 * self.new.plugins.len() + objects
     }
 }
 
@@ -114,7 +131,7 @@ impl Blocks {
         if full {
             self.close(view, counters)?;
         }
-        let Prepared { new, dedupe, record } = event;
+        let Prepared { new, dedupe, record, objects: _ } = event;
         let seq = EventSeq(counters.next_seq);
         view.set.put(dedupe, rows::encode(&Dedupe { seq: seq.0 })?);
         types.note(view, seq, &new.event.kind)?;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::clock::Timestamp;
+use crate::domain::object::FetchEnd;
 use crate::store::{
     Admission, EffectChanged, Replayed, Retained, RetentionPolicy, Settled, StoreError,
 };
@@ -45,7 +46,7 @@ pub(super) enum Request {
     Accept { events: Vec<Prepared>, size: usize, reply: Reply<Vec<Admission>> },
     /// End attempts.
     Settle { endings: Vec<Ending>, size: usize, reply: Reply<Vec<Settled>> },
-    /// Effects, replays, pauses.
+    /// Effects, replays, fetched objects, pauses.
     Job { job: Job, size: usize },
     /// Put (or remove) a row; answers whether it was there.
     Row { key: Vec<u8>, value: Option<Vec<u8>>, reply: Reply<bool> },
@@ -101,6 +102,7 @@ pub(super) enum Answer {
     ChangeEffect(Reply<EffectChanged>, EffectChanged),
     Replay(Reply<Vec<Replayed>>, Vec<Replayed>),
     Pause(Reply<()>, ()),
+    Refetched(Reply<Vec<FetchEnd>>, Vec<FetchEnd>),
     Row(Reply<bool>, bool),
     Retain(Reply<Retained>, Retained),
 }
@@ -114,6 +116,7 @@ impl Answer {
             Self::ChangeEffect(reply, answer) => drop(reply.send(Ok(answer))),
             Self::Replay(reply, answer) => drop(reply.send(Ok(answer))),
             Self::Pause(reply, ()) => drop(reply.send(Ok(()))),
+            Self::Refetched(reply, answer) => drop(reply.send(Ok(answer))),
             Self::Row(reply, answer) => drop(reply.send(Ok(answer))),
             Self::Retain(reply, answer) => drop(reply.send(Ok(answer))),
         }

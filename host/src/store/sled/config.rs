@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::clock::{Clock, SystemClock};
+use crate::store::objects::Sight;
 
 /// How to open a store.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct SledConfig {
     pub busy_wait: Duration,
     /// Tells at opening whether a stored wait was written by a clock that was set back since.
     pub clock: Arc<dyn Clock>,
+    /// Tells which objects an event shows, for the mirror. Default `None`: none is kept.
+    pub sight: Option<Arc<dyn Sight>>,
 }
 
 impl SledConfig {
@@ -36,6 +39,7 @@ impl SledConfig {
             queue: 1_024,
             busy_wait: Duration::from_millis(500),
             clock: Arc::new(SystemClock::new()),
+            sight: None,
         }
     }
 }

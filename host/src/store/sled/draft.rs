@@ -13,6 +13,7 @@ use super::effect_queue::{EffectKey, Wait};
 use super::error::RowError;
 use super::layout;
 use super::line::Entry;
+use super::mirror;
 use super::queue::DeliveryKey;
 use super::rows::{self, Counters, Dedupe};
 use super::shared::Shared;
@@ -29,9 +30,17 @@ pub(super) struct Draft<'d, 'v> {
 }
 
 impl Draft<'_, '_> {
-    /// Store an event, unless it is known.
-    pub(super) fn admit(&mut self, event: Prepared) -> Result<Admission, RowError> {
-        self.blocks.admit(self.view, self.counters, &self.shared.names, self.types, event)
+    /// Store an event and fold the objects it shows, unless it is known.
+    pub(super) fn admit(&mut self, mut event: Prepared) -> Result<Admission, RowError> {
+        let objects = event.take_objects();
+        let names = &self.shared.names;
+        let admitted = self.blocks.admit(self.view, self.counters, names, self.types, event)?;
+        if let Admission::Accepted(seq) = admitted {
+            for object in objects {
+                mirror::fold(self.view, self.counters, &self.shared.codec, seq, object)?;
+            }
+        }
+        Ok(admitted)
     }
 
     /// Make sure that [`Self::admit`] will find no unreadable row: half a transition must not stay

@@ -1,8 +1,9 @@
-//! What the committer is asked for beside accepting, settling and retention: effects, replays and
-//! pauses.
+//! What the committer is asked for beside accepting, settling and retention: effects, replays, fetched
+//! objects and pauses.
 
 use crate::domain::clock::Timestamp;
 use crate::domain::effect::EffectId;
+use crate::domain::object::FetchEnd;
 use crate::domain::plugin::{Pause, PausedBy, PluginName};
 use crate::store::{EffectChange, EffectChanged, Replayed, Settled};
 
@@ -12,6 +13,7 @@ use super::draft::{Changes, Draft};
 use super::ending::EffectEnding;
 use super::error::RowError;
 use super::layout;
+use super::mirror::{self, Refetch};
 use super::replay::Wanted;
 use super::rows;
 
@@ -24,6 +26,8 @@ pub(super) enum Job {
     ChangeEffect { id: EffectId, change: EffectChange, now: Timestamp, reply: Reply<EffectChanged> },
     /// Have deliveries run again.
     Replay { wanted: Vec<Wanted>, now: Timestamp, reply: Reply<Vec<Replayed>> },
+    /// Take fetched objects in; `None` for what has no key.
+    Refetched { fetched: Vec<Option<Refetch>>, reply: Reply<Vec<FetchEnd>> },
     /// Pause a plugin, or end its pause.
     Pause { plugin: PluginName, pause: Option<Pause>, then: Vec<Prepared>, reply: Reply<()> },
 }
@@ -49,6 +53,14 @@ impl Job {
                 let replay = |wanted| changes.replay(draft, wanted, now);
                 let replayed = wanted.into_iter().map(replay).collect();
                 answer_damage(replayed, reply, Answer::Replay)
+            }
+            Self::Refetched { fetched, reply } => {
+                let fold = |one| match one {
+                    Some(one) => mirror::refetch(draft.view, draft.counters, one),
+                    None => Ok(FetchEnd::Nothing),
+                };
+                let ends = fetched.into_iter().map(fold).collect();
+                answer_damage(ends, reply, Answer::Refetched)
             }
             Self::Pause { plugin, pause, then, reply } => {
                 let paused = set_pause(draft, &plugin, pause, then);

@@ -3,8 +3,14 @@
 //! Not the values (`rows`) and not how they are reached (`table`). `LAYOUT.md` is the same for
 //! people. All integers in keys are big-endian, so that byte order is number order.
 
+mod object;
+
 use crate::domain::endpoint::EndpointId;
 use crate::domain::event::{EventKey, EventSeq};
+
+pub(super) use object::{
+    AMBIGUOUS, OBJECT, TOUCHED, object, objects, parse_object, parse_touched, retag, touched,
+};
 
 /// The one row of counters.
 pub(super) const COUNTERS: &[u8] = b"m";
@@ -288,7 +294,10 @@ mod tests {
 
     use super::*;
 
-    const TAGS: [u8; 19] = [
+    const TAGS: [u8; 22] = [
+        OBJECT,
+        TOUCHED,
+        AMBIGUOUS,
         COUNTERS[0],
         BLOCK,
         CHUNK,

@@ -29,6 +29,8 @@ mod open;
 mod shared;
 mod unfinished;
 
+mod mirror;
+
 mod accept;
 mod draft;
 
@@ -52,6 +54,8 @@ mod figures;
 mod list;
 
 mod store;
+
+mod object_store;
 
 mod compact;
 

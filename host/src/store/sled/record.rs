@@ -167,12 +167,12 @@ impl Codec {
                 limit: MAX_RAW as u64,
             });
         }
-        self.store(&raw)
+        self.compress(&raw)
     }
 
     /// The event in `record`, which has the number `seq`.
     pub(super) fn unpack(&self, seq: EventSeq, record: &[u8]) -> Result<StoredEvent, RowError> {
-        let raw = self.load(record)?;
+        let raw = self.expand(record)?;
         let (packed, body): (Packed, _) =
             postcard::take_from_bytes(&raw).map_err(|e| damaged(e.to_string()))?;
         let body = raw.len() - body.len();
@@ -206,7 +206,8 @@ impl Codec {
         })
     }
 
-    fn store(&self, raw: &[u8]) -> Result<Vec<u8>, RowError> {
+    /// `raw`, compressed where that makes it smaller.
+    pub(super) fn compress(&self, raw: &[u8]) -> Result<Vec<u8>, RowError> {
         let failed = |e: std::io::Error| RowError::Unencodable(e.to_string());
         let size = u32::try_from(raw.len()).unwrap_or(u32::MAX);
         let head = |dictionary| {
@@ -232,7 +233,8 @@ impl Codec {
         Ok(out)
     }
 
-    fn load(&self, record: &[u8]) -> Result<Vec<u8>, RowError> {
+    /// What [`Self::compress`] made.
+    pub(super) fn expand(&self, record: &[u8]) -> Result<Vec<u8>, RowError> {
         let (head, bytes): (Head, _) =
             postcard::take_from_bytes(record).map_err(|e| damaged(e.to_string()))?;
         let size = usize::try_from(head.raw).unwrap_or(usize::MAX);

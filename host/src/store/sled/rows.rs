@@ -4,10 +4,14 @@
 //! store's own, so that a change of the domain cannot change what is on disk unnoticed. The first
 //! byte of each value says how the rest is to be read; the rest is postcard.
 
+mod object;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::RowError;
+
+pub(super) use object::{Object, Touched, distances, numbers};
 
 /// First byte of a value of format 1 that stands whole in its row. The high four bits are the
 /// format version, the low four say whether the value is whole (0) or chunked (1).
@@ -56,6 +60,10 @@ pub(super) struct Counters {
     pub(super) block_bytes: u64,
     /// Dead deliveries kept; `None` in a store that did not count them yet. Grown.
     pub(super) dead: Option<u64>,
+    /// Objects held. Grown.
+    pub(super) objects: u64,
+    /// Those of them that are ambiguous. Grown.
+    pub(super) ambiguous: u64,
 }
 
 impl Counters {
@@ -70,11 +78,13 @@ impl Counters {
         events: 0,
         block_bytes: 0,
         dead: Some(0),
+        objects: 0,
+        ambiguous: 0,
     };
 
     /// Read them, as they were ever written.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
-        decode_grown("the counters", bytes, 1)
+        decode_grown("the counters", bytes, 3)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::domain::endpoint::{Endpoint, EndpointId};
 use crate::domain::event::{EventKey, StoredEvent};
 use crate::domain::kv::{KvEntry, KvPage, KvRange};
 use crate::domain::plugin::{Pause, PluginName};
+use crate::store::objects::{ObjectStore, Sight};
 use crate::store::{
     Admission, Backlog, Claim, ClaimRequest, DeliveryQuery, EffectChange, EffectChanged,
     EffectClaim, EffectClaimRequest, EffectQuery, EffectSettlement, EventQuery, NewEvent, Page,
@@ -48,6 +49,7 @@ pub struct SledStore {
     life: watch::Receiver<Life>,
     committer: Mutex<Option<JoinHandle<()>>>,
     busy_wait: Duration,
+    sight: Option<Arc<dyn Sight>>,
 }
 
 impl SledStore {
@@ -78,6 +80,7 @@ impl SledStore {
             life,
             committer: Mutex::new(Some(thread)),
             busy_wait: config.busy_wait,
+            sight: config.sight.clone(),
         }))
     }
 
@@ -119,7 +122,7 @@ impl SledStore {
     }
 
     /// Ask for several things that stand for themselves, all at once; answer in order.
-    async fn ask_each<T>(
+    pub(super) async fn ask_each<T>(
         &self,
         requests: impl Iterator<Item = impl FnOnce(Reply<Vec<T>>) -> Request + Send> + Send,
     ) -> Result<Vec<T>, StoreError> {
@@ -194,7 +197,14 @@ impl Drop for SledStore {
 #[async_trait]
 impl Store for SledStore {
     async fn accept(&self, events: Vec<NewEvent>) -> Result<Vec<Admission>, StoreError> {
-        let events = ending::events(&self.shared()?.codec, events)?;
+        let shared = self.shared()?;
+        let mut events = ending::events(&shared.codec, events)?;
+        if let Some(sight) = self.sight.as_deref() {
+            for event in &mut events {
+                event.see(sight, &shared.codec)?;
+            }
+        }
+        drop(shared);
         let what = if events.len() == 1 { "an event" } else { "a list of events" };
         let size = ending::within(what, ending::events_size(&events), COMMIT_BYTES)?;
         self.ask(|reply| Request::Accept { events, size, reply }).await
@@ -380,6 +390,10 @@ impl Store for SledStore {
 
     async fn stats(&self) -> Result<StoreStats, StoreError> {
         self.read(figures::stats).await
+    }
+
+    fn mirror(self: Arc<Self>) -> Option<Arc<dyn ObjectStore>> {
+        if self.sight.is_some() { Some(self) } else { None }
     }
 
     async fn failed(&self) -> String {

@@ -222,6 +222,7 @@ fn may_be_chunked(key: &[u8], removed: bool) -> bool {
     match key.first() {
         Some(&(layout::BLOCK | layout::PENDING | layout::GHOST)) => removed,
         Some(&(layout::DELIVERY | layout::KV | layout::ENDPOINT | layout::PAUSE)) => true,
+        Some(&layout::OBJECT) => true,
         Some(&(layout::ACTION | layout::EFFECT | layout::WAITING)) => true,
         _ => false,
     }

@@ -3,6 +3,7 @@
 mod crash;
 mod directory;
 mod faults;
+mod mirror;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 use crate::domain::clock::{ManualClock, Timestamp};
 use crate::store::Store;
 use crate::store::contract::{self, Engine, contract_tests};
+use crate::store::objects::Sight;
 
 use super::{SledConfig, SledStore};
 
@@ -21,7 +23,8 @@ struct Place(TempDir);
 
 impl Place {
     fn config(&self) -> SledConfig {
-        SledConfig::new(self.0.path().join("store"))
+        let sight = Some(Arc::new(contract::objects::TestSight) as Arc<dyn Sight>);
+        SledConfig { sight, ..SledConfig::new(self.0.path().join("store")) }
     }
 
     fn open_sled(&self) -> Arc<SledStore> {

@@ -1,0 +1,262 @@
+//! The rules one by one.
+
+use super::*;
+use crate::domain::json::Value;
+
+/// A state as the tests' provider shows it.
+pub(super) fn state(
+    event: &str,
+    second: u64,
+    stage: Stage,
+    body: &str,
+    previous: Option<&str>,
+) -> State {
+    let value = Value::parse(body).unwrap();
+    let before = previous.map(|previous| value.digest_before(&Value::parse(previous).unwrap()));
+    State {
+        event: event.to_owned(),
+        as_of: Timestamp::from_secs(1_000 + second),
+        received_at: Timestamp::from_secs(2_000),
+        stage,
+        origin: Origin::Event,
+        stub: false,
+        born: value.get("created").and_then(Value::number).map(Timestamp::from_secs),
+        before,
+        content: value.digest(),
+        packed: pack(body, previous),
+    }
+}
+
+fn pack(body: &str, previous: Option<&str>) -> Bytes {
+    format!("{body}\n{}", previous.unwrap_or_default()).into()
+}
+
+/// The tests' packing.
+pub(super) fn opened(packed: &Bytes) -> Option<Opened> {
+    let text = std::str::from_utf8(packed).ok()?;
+    let (body, previous) = text.split_once('\n')?;
+    let previous = (!previous.is_empty()).then(|| previous.to_owned().into());
+    Some(Opened { body: body.to_owned().into(), previous })
+}
+
+fn live(event: &str, second: u64, body: &str, previous: Option<&str>) -> State {
+    state(event, second, Stage::Live, body, previous)
+}
+
+fn embedded(event: &str, second: u64, body: &str) -> State {
+    State { origin: Origin::Embedded, ..live(event, second, body, None) }
+}
+
+/// What is held after these, by its body.
+fn after(states: &[State]) -> (String, bool) {
+    let held = hold(states);
+    let body = opened(&held.state().packed).unwrap().body;
+    (String::from_utf8(body.to_vec()).unwrap(), held.ambiguous)
+}
+
+fn hold(states: &[State]) -> Mirrored {
+    let (first, rest) = states.split_first().unwrap();
+    let mut held = Mirrored::begin(first.clone());
+    for state in rest {
+        held.fold(state.clone(), &opened);
+    }
+    held
+}
+
+fn is(body: &str) -> (String, bool) {
+    (body.to_owned(), false)
+}
+
+fn perhaps(body: &str) -> (String, bool) {
+    (body.to_owned(), true)
+}
+
+#[test]
+fn the_newer_moment_wins_in_any_order() {
+    let (old, new) = (live("1", 1, "{\"a\":1}", None), live("2", 2, "{\"a\":2}", None));
+    assert_eq!(after(&[old.clone(), new.clone()]), is("{\"a\":2}"));
+    assert_eq!(after(&[new, old]), is("{\"a\":2}"));
+}
+
+#[test]
+fn of_one_second_previous_values_tell_in_any_order() {
+    let a = live("1", 1, r#"{"a":1,"b":0}"#, None);
+    let b = live("2", 1, r#"{"a":2,"b":1}"#, Some(r#"{"a":1,"b":0}"#));
+    let c = live("3", 1, r#"{"a":2,"b":2}"#, Some(r#"{"b":1}"#));
+    for order in
+        [[&a, &b, &c], [&a, &c, &b], [&b, &a, &c], [&b, &c, &a], [&c, &a, &b], [&c, &b, &a]]
+    {
+        let states: Vec<State> = order.into_iter().cloned().collect();
+        assert_eq!(after(&states), is(r#"{"a":2,"b":2}"#));
+    }
+    // The link between the two is missing, and comes.
+    assert!(after(&[c.clone(), a.clone()]).1);
+    assert_eq!(after(&[c, a, b]), is(r#"{"a":2,"b":2}"#));
+}
+
+#[test]
+fn without_a_witness_the_later_arrival_is_held_and_called_ambiguous_until_the_next_second() {
+    let (a, b) = (live("1", 1, "{\"a\":1}", None), live("2", 1, "{\"a\":2}", None));
+    assert_eq!(after(&[a.clone(), b.clone()]), perhaps("{\"a\":2}"));
+    assert_eq!(after(&[b.clone(), a.clone()]), perhaps("{\"a\":1}"));
+    assert_eq!(after(&[b.clone(), a.clone(), live("3", 2, "{\"a\":3}", None)]), is("{\"a\":3}"));
+    // Of the same content there is no doubt.
+    let same = live("4", 1, "{ \"a\" :1}", None);
+    assert!(!after(&[a.clone(), same.clone()]).1);
+    // What an event merely contains clears nothing, in its second or later.
+    for second in [1, 2] {
+        let seen = embedded("5", second, "{\"a\":1}");
+        assert_eq!(after(&[b.clone(), a.clone(), seen]), perhaps("{\"a\":1}"));
+    }
+}
+
+#[test]
+fn a_value_that_flips_back_is_told_by_what_was_there_before() {
+    let on = live("1", 1, "{\"a\":1}", Some("{\"a\":0}"));
+    let off = live("2", 1, "{\"a\":0}", Some("{\"a\":1}"));
+    assert!(after(&[on.clone(), off.clone()]).1);
+    let before = live("0", 0, "{\"a\":0}", None);
+    assert_eq!(after(&[before.clone(), off.clone(), on.clone()]), is("{\"a\":0}"));
+    assert_eq!(after(&[off.clone(), on.clone(), before.clone()]), is("{\"a\":0}"));
+    // Which of two was there before is not sure.
+    let other = live("3", 0, "{\"a\":1}", None);
+    assert!(after(&[before, off, on, other]).1);
+}
+
+#[test]
+fn events_that_tell_no_change_fit_where_their_content_is_present() {
+    let finalized = live("1", 1, r#"{"status":"open"}"#, None);
+    let updated = live("2", 1, r#"{"status":"paid"}"#, Some(r#"{"status":"open"}"#));
+    let paid = live("3", 1, r#"{"status":"paid"}"#, None);
+    let states = [finalized, updated, paid];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let states: Vec<State> = order.iter().map(|at: &usize| states[*at].clone()).collect();
+        assert_eq!(after(&states), is(r#"{"status":"paid"}"#), "{order:?}");
+    }
+}
+
+#[test]
+fn members_that_no_event_names_as_changed_may_differ() {
+    let a = live("1", 1, r#"{"a":1,"url":"x"}"#, None);
+    let b = live("2", 1, r#"{"a":2,"url":"y"}"#, Some(r#"{"a":1}"#));
+    assert_eq!(after(&[b.clone(), a.clone()]), is(r#"{"a":2,"url":"y"}"#));
+    assert_eq!(after(&[a, b]), is(r#"{"a":2,"url":"y"}"#));
+}
+
+#[test]
+fn a_birth_is_the_first_of_its_second_and_an_end_over_the_last() {
+    let born = state("1", 1, Stage::Created, "{\"a\":0}", None);
+    let changed = live("2", 1, "{\"a\":5}", Some("{\"a\":4}"));
+    let over = state("3", 1, Stage::Ended, "{\"a\":9}", None);
+    assert_eq!(after(&[changed.clone(), born.clone()]), is("{\"a\":5}"));
+    assert_eq!(after(&[born.clone(), changed.clone()]), is("{\"a\":5}"));
+    for states in [[&over, &changed, &born], [&born, &over, &changed], [&changed, &born, &over]] {
+        let states: Vec<State> = states.into_iter().cloned().collect();
+        let held = hold(&states);
+        assert_eq!((after(&states), held.deleted()), (is("{\"a\":9}"), false));
+    }
+}
+
+#[test]
+fn what_is_gone_stays_gone_whenever_its_last_changes_come() {
+    let gone = state("2", 2, Stage::Gone, "{\"a\":2}", None);
+    for second in [1, 2, 3] {
+        for changed in [live("3", second, "{\"a\":3}", None), embedded("4", second, "{\"a\":4}")] {
+            for states in [[gone.clone(), changed.clone()], [changed, gone.clone()]] {
+                let held = hold(&states);
+                assert!(held.deleted() && !held.ambiguous);
+                assert_eq!(after(&states), is("{\"a\":2}"));
+            }
+        }
+    }
+    let born = state("1", 2, Stage::Created, "{\"a\":0}", None);
+    assert!(hold(&[born.clone(), gone.clone()]).deleted());
+    assert!(hold(&[gone, born]).deleted());
+}
+
+#[test]
+fn an_identifier_that_people_chose_can_be_used_again() {
+    let gone = state("1", 5, Stage::Gone, r#"{"a":1,"created":900}"#, None);
+    let born = state("2", 7, Stage::Created, r#"{"a":2,"created":1007}"#, None);
+    let changed = live("3", 8, r#"{"a":3,"created":1007}"#, None);
+    let states = [gone, born, changed];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let states: Vec<State> = order.iter().map(|at: &usize| states[*at].clone()).collect();
+        let held = hold(&states);
+        assert!(!held.deleted() && after(&states).0.contains("\"a\":3"), "{order:?}");
+    }
+    // In the very second of the deletion.
+    let again = state("4", 5, Stage::Created, r#"{"a":2,"created":1005}"#, None);
+    assert!(!hold(&[states[0].clone(), again.clone()]).deleted());
+    assert!(!hold(&[again, states[0].clone()]).deleted());
+}
+
+#[test]
+fn a_deletion_that_does_not_show_the_object_keeps_its_last_state() {
+    let stub = State { stub: true, ..state("9", 3, Stage::Gone, "{\"deleted\":true}", None) };
+    let (a, b) = (live("1", 1, "{\"a\":1}", None), live("2", 2, "{\"a\":2}", None));
+    for states in [[&a, &b, &stub], [&stub, &a, &b], [&stub, &b, &a], [&a, &stub, &b]] {
+        let states: Vec<State> = states.into_iter().cloned().collect();
+        assert!(hold(&states).deleted());
+        assert_eq!(after(&states), is("{\"a\":2}"));
+    }
+}
+
+#[test]
+fn what_an_event_merely_contains_gives_way_in_its_second() {
+    let own = live("1", 1, "{\"a\":1}", None);
+    let seen = embedded("2", 1, "{\"a\":2}");
+    assert_eq!(after(&[own.clone(), seen.clone()]), is("{\"a\":1}"));
+    assert_eq!(after(&[seen.clone(), own.clone()]), is("{\"a\":1}"));
+    assert_eq!(after(&[seen.clone(), embedded("3", 1, "{\"a\":3}")]), perhaps("{\"a\":3}"));
+    assert_eq!(after(&[own, embedded("4", 2, "{\"a\":2}")]), is("{\"a\":2}"));
+}
+
+#[test]
+fn a_fetched_state_wins_only_if_all_that_is_held_came_before_it_began() {
+    let fetched = |began: u64| {
+        let mut held = hold(&[live("1", 1, "{\"a\":1}", None), live("2", 1, "{\"a\":2}", None)]);
+        let end = held.fetched(
+            Timestamp::from_secs(began),
+            Some(State { event: String::new(), ..live("", 0, "{\"a\":1}", None) }),
+        );
+        (end, held)
+    };
+    let (end, held) = fetched(2_000);
+    assert!(end == FetchEnd::Overtaken && held.ambiguous, "as long as anything came when it began");
+    let (end, mut held) = fetched(2_001);
+    assert!(end == FetchEnd::Held && !held.ambiguous);
+    assert_eq!(held.state().origin, Origin::Fetched);
+    // What happened long before the fetch is in it; what happened about then may not be.
+    let mut late = live("3", 3, "{\"a\":7}", None);
+    assert_eq!(held.clone().fold(late.clone(), &opened), Folded::Changed, "as the one before");
+    let mut seen = held.clone();
+    seen.fold(late.clone(), &opened);
+    assert_eq!(seen.state().origin, Origin::Fetched);
+    late.as_of = Timestamp::from_secs(1_999);
+    seen.fold(late.clone(), &opened);
+    assert!(seen.ambiguous);
+    // An event that leads on from what was fetched is the later one, and then its second counts.
+    let mut next = live("4", 0, "{\"a\":8}", Some("{\"a\":1}"));
+    next.as_of = Timestamp::from_secs(1_999);
+    held.fold(next, &opened);
+    assert!(!held.ambiguous && held.until == Timestamp::from_secs(1_999));
+    late.as_of = Timestamp::from_secs(2_000);
+    held.fold(late, &opened);
+    assert_eq!(held.state().event, "3");
+    assert_eq!(held.fetched(Timestamp::from_secs(2_002), None), FetchEnd::Held);
+    assert!(held.deleted(), "the provider has no such object");
+}
+
+#[test]
+fn more_states_of_a_second_than_are_kept_are_ambiguous() {
+    let mut held = Mirrored::begin(live("0", 1, "{\"a\":0}", None));
+    for number in 1..=2 * MAX_STATES {
+        let (body, previous) = (format!("{{\"a\":{number}}}"), format!("{{\"a\":{}}}", number - 1));
+        held.fold(live(&number.to_string(), 1, &body, Some(&previous)), &opened);
+        assert_eq!(held.ambiguous, number >= MAX_STATES);
+        assert!(held.states.len() <= MAX_STATES);
+    }
+    held.fold(live("next", 2, "{\"a\":0}", None), &opened);
+    assert!(!held.ambiguous && !held.full);
+}
