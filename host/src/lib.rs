@@ -7,7 +7,8 @@
 //! bytes                                                       module             type afterwards
 //!  -> read the body within limits                             http::webhook      RawRequest
 //!     verify, parse the envelope (no I/O; time is a value)    provider::stripe   VerifiedEvent
-//!     TX A: dedupe, store, one delivery per matching plugin   ingest             Admission -> 2xx
+//!     TX A: dedupe, store, fold the objects it shows,         ingest             Admission -> 2xx
+//!           one delivery per matching plugin
 //!     claim the next due delivery                             dispatch           ClaimedDelivery
 //!     run the guest, collect what it wrote                    plugin::call       Execution
 //!     TX B: verdict + kv, or verdict + next attempt           dispatch::settle   Settled

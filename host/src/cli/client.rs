@@ -126,6 +126,17 @@ impl Client {
         response.bytes().await.map_err(|error| failed(&url, &error))
     }
 
+    /// As [`Self::bytes`], with a query.
+    pub(crate) async fn bytes_of(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<Bytes, ClientError> {
+        let url = self.url(path)?;
+        let response = self.send(self.http.get(url.clone()).query(query), &url).await?;
+        response.bytes().await.map_err(|error| failed(&url, &error))
+    }
+
     pub(crate) async fn post(&self, path: &[&str], body: &Value) -> Result<Value, ClientError> {
         let url = self.url(path)?;
         self.json(self.http.post(url.clone()).json(body), url).await

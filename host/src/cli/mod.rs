@@ -29,6 +29,7 @@ mod effects;
 mod endpoints;
 mod events;
 mod explain;
+mod objects;
 mod plugins;
 mod replay;
 mod serve;
@@ -81,6 +82,9 @@ enum Command {
     /// Look at what handlers asked the world for; retry or cancel it
     #[command(subcommand)]
     Effects(effects::Command),
+    /// Look at the provider's objects as the events left them
+    #[command(subcommand)]
+    Objects(objects::Command),
     /// Look at the plugins of a running host; pause, resume, try another version
     #[command(subcommand)]
     Plugins(plugins::Command),
@@ -111,6 +115,7 @@ impl Command {
             Self::Deliveries(command) => deliveries::run(command, cx).await,
             Self::Dead(command) => dead::run(command, cx).await,
             Self::Effects(command) => effects::run(command, cx).await,
+            Self::Objects(command) => objects::run(command, cx).await,
             Self::Plugins(command) => plugins::run(command, cx).await,
             Self::Endpoints(command) => endpoints::run(command, cx).await,
             Self::Config(command) => config_command::run(command, cx),

@@ -60,7 +60,7 @@ impl Listing<'_> {
             let page = self.fetch(client, wanted.min(MOST), after.as_deref()).await?;
             let (data, more) = entries(page);
             wanted = wanted.saturating_sub(data.len());
-            after = data.last().and_then(|entry| entry.get("id")?.as_str().map(str::to_owned));
+            after = data.last().and_then(cursor);
             let ended = data.is_empty() || after.is_none() || self.page.ending_before.is_some();
             if format == Format::Jsonl {
                 for entry in &data {
@@ -114,6 +114,12 @@ impl Listing<'_> {
         }
         client.get(self.path, &query).await
     }
+}
+
+/// Where a list goes on after `entry`: its `id`, or a `cursor` where identifiers repeat.
+fn cursor(entry: &Value) -> Option<String> {
+    let cursor = entry.get("cursor").or_else(|| entry.get("id"))?.as_str()?;
+    (!cursor.is_empty()).then(|| cursor.to_owned())
 }
 
 /// Entries of a list object, and whether there are more.

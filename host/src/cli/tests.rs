@@ -1,6 +1,7 @@
 //! Commands as a shell runs them, against a small admin API and webhook listener.
 
 mod host;
+mod objects;
 mod replay;
 mod trigger;
 

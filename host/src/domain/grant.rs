@@ -4,6 +4,8 @@
 //! Everything is denied that no grant covers. Pure: addresses behind a host's name are judged when a
 //! request is sent (`outbox`).
 
+mod objects;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,10 +14,14 @@ use url::{Host, Url};
 use super::pattern::TypePattern;
 use super::plugin::CapabilityRequest;
 
+pub use objects::ObjectScope;
+
 /// The capability to send HTTP requests.
 pub const HTTP: &str = "outbox.http";
 /// The capability to emit events.
 pub const EMIT: &str = "outbox.emit";
+/// The capability to read mirrored objects.
+pub const OBJECTS: &str = "objects";
 /// The capability to have a secret put into a request.
 pub const SECRET: &str = "secret";
 
@@ -55,6 +61,8 @@ pub enum Grant {
     },
     /// `outbox.emit`: events of these types.
     Emit(TypePattern),
+    /// `objects`: mirrored objects of these kinds.
+    Objects(ObjectScope),
 }
 
 /// Why a scope or a grant cannot be read.
@@ -62,7 +70,9 @@ pub enum Grant {
 #[non_exhaustive]
 pub enum GrantError {
     /// Not known to this version.
-    #[error("`{0}` is no capability of this version; there are `outbox.http` and `outbox.emit`")]
+    #[error(
+        "`{0}` is no capability of this version; there are `outbox.http`, `outbox.emit` and `objects`"
+    )]
     Capability(String),
     /// The scope of `outbox.http`.
     #[error(
@@ -82,6 +92,14 @@ pub enum GrantError {
         /// What is wrong.
         cause: String,
     },
+    /// The scope of `objects`.
+    #[error("`{scope}` is no scope of `objects`: {cause}; write `stripe customer` or `stripe *`")]
+    Objects {
+        /// The text.
+        scope: String,
+        /// What is wrong.
+        cause: &'static str,
+    },
     /// Secrets with a capability that sends nothing.
     #[error("`secrets` belong to grants of `outbox.http` alone")]
     Secrets,
@@ -96,7 +114,8 @@ impl Grant {
         match capability {
             HTTP => Ok(Self::Http { scope: scope.parse()?, secrets }),
             EMIT if secrets.is_empty() => Ok(Self::Emit(emit_scope(scope)?)),
-            EMIT => Err(GrantError::Secrets),
+            OBJECTS if secrets.is_empty() => Ok(Self::Objects(scope.parse()?)),
+            EMIT | OBJECTS => Err(GrantError::Secrets),
             other => Err(GrantError::Capability(other.to_owned())),
         }
     }
@@ -110,6 +129,7 @@ impl Grant {
                 (HTTP, format!("{scope} (with secrets {})", secrets.join(", ")))
             }
             Self::Emit(kind) => (EMIT, kind.to_string()),
+            Self::Objects(scope) => (OBJECTS, scope.to_string()),
         };
         CapabilityRequest { capability: capability.to_owned(), scope }
     }
@@ -143,6 +163,10 @@ pub fn uncovered(
             EMIT => {
                 let wanted = emit_scope(&request.scope)?;
                 grants.iter().any(|g| matches!(g, Grant::Emit(kinds) if kinds.covers(&wanted)))
+            }
+            OBJECTS => {
+                let wanted: ObjectScope = request.scope.parse()?;
+                grants.iter().any(|g| matches!(g, Grant::Objects(scope) if scope.covers(&wanted)))
             }
             SECRET => secret_granted(&request.scope, grants),
             // A capability of a later version: this one cannot grant it.
@@ -198,6 +222,12 @@ pub fn allows_http(
 pub fn allows_emit(grants: &[Grant], kind: &str) -> Result<(), String> {
     let covered = grants.iter().any(|g| matches!(g, Grant::Emit(kinds) if kinds.matches(kind)));
     if covered { Ok(()) } else { Err(format!("{EMIT} `{kind}`")) }
+}
+
+/// Whether a grant covers reading objects of this kind.
+#[must_use]
+pub fn allows_objects(grants: &[Grant], provider: &str, kind: &str) -> bool {
+    grants.iter().any(|g| matches!(g, Grant::Objects(scope) if scope.allows(provider, kind)))
 }
 
 impl HttpScope {
@@ -412,6 +442,7 @@ mod tests {
         let grants = [
             Grant::parse(HTTP, "POST https://a.com/*", vec!["token".into()]).unwrap(),
             Grant::parse(EMIT, "reminder.*", vec![]).unwrap(),
+            Grant::parse(OBJECTS, "stripe customer", vec![]).unwrap(),
         ];
         let request = |capability: &str, scope: &str| CapabilityRequest {
             capability: capability.into(),
@@ -421,13 +452,15 @@ mod tests {
             request(HTTP, "POST https://a.com/x"),
             request(EMIT, "reminder.due"),
             request(SECRET, "token"),
+            request(OBJECTS, "stripe customer"),
         ];
         assert_eq!(uncovered(&good, &grants), Ok(vec![]));
         let bad = [
             request(HTTP, "GET https://a.com/x"),
             request(EMIT, "*"),
             request(SECRET, "other"),
-            request("objects", "stripe/customer"),
+            request(OBJECTS, "stripe *"),
+            request("wishes", "any"),
         ];
         assert_eq!(uncovered(&bad, &grants), Ok(bad.to_vec()));
         assert!(uncovered(&[request(HTTP, "a.com")], &grants).is_err());
@@ -442,6 +475,7 @@ mod tests {
         assert_eq!(allows_emit(&grants, "reminder.due"), Ok(()));
         assert_eq!(allows_emit(&grants, "invoice.paid"), Err("outbox.emit `invoice.paid`".into()));
         assert_eq!(Grant::parse(EMIT, "*", vec!["a".into()]), Err(GrantError::Secrets));
-        assert!(matches!(Grant::parse("objects", "*", vec![]), Err(GrantError::Capability(_))));
+        assert!(matches!(Grant::parse("wishes", "*", vec![]), Err(GrantError::Capability(_))));
+        assert!(matches!(Grant::parse(OBJECTS, "*", vec![]), Err(GrantError::Objects { .. })));
     }
 }

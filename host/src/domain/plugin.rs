@@ -139,6 +139,11 @@ pub struct Limits {
     pub kv_writes: u64,
     /// Bytes the plugin may hold over all keys. Default 64 MiB.
     pub kv_quota: u64,
+    /// Calls to `objects`. Default 100: each is a read of the store, and an event's work is about few.
+    pub object_reads: u32,
+    /// Bytes of all objects that one delivery reads: each is kept until it ends, so that it reads the
+    /// same again. Default 4 MiB.
+    pub object_bytes: u64,
     /// Effects and withdrawals a delivery may ask for. Default 100: each is a row of the store and
     /// a request to somebody, and one event that causes more is a mistake more often than not.
     pub effects: u32,
@@ -164,6 +169,8 @@ impl Default for Limits {
             kv_value: 256 << 10,
             kv_writes: 1 << 20,
             kv_quota: 64 << 20,
+            object_reads: 100,
+            object_bytes: 4 << 20,
             effects: 100,
             effect_bytes: 1 << 20,
             log_records: 200,

@@ -20,6 +20,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::plugin::{Pause, PluginName};
+use crate::store::objects::ObjectFigures;
 use crate::store::{Admission, Backlog, StoreStats};
 
 /// Upper bounds in seconds: from below one group commit to the longest body.
@@ -139,6 +140,8 @@ struct Inner {
     effects: Gauge<u64, AtomicU64>,
     effects_due: Gauge<f64, AtomicU64>,
     dead: Gauge<u64, AtomicU64>,
+    objects: Gauge<u64, AtomicU64>,
+    ambiguous: Gauge<u64, AtomicU64>,
     plugins: Plugins,
 }
 
@@ -215,6 +218,18 @@ impl Metrics {
         );
         let dead = Gauge::default();
         registry.register("dead", "Dead deliveries kept", dead.clone());
+        let objects = Gauge::default();
+        registry.register(
+            "objects",
+            "Objects in the mirror, deleted ones included",
+            objects.clone(),
+        );
+        let ambiguous = Gauge::default();
+        registry.register(
+            "objects_ambiguous",
+            "Objects in the mirror of which the last state is not sure",
+            ambiguous.clone(),
+        );
         let plugins = Plugins::register(&mut registry);
         let inner = Inner {
             registry,
@@ -228,6 +243,8 @@ impl Metrics {
             effects,
             effects_due,
             dead,
+            objects,
+            ambiguous,
             plugins,
         };
         Self { inner: Arc::new(inner) }
@@ -251,6 +268,12 @@ impl Metrics {
     pub(super) fn request(&self, status: u16, took: Duration) {
         let status = ByStatus { status: u32::from(status) };
         self.inner.requests.get_or_create(&status).observe(took.as_secs_f64());
+    }
+
+    /// The mirror's figures, as the next [`Self::text`] shows them.
+    pub(super) fn objects(&self, figures: ObjectFigures) {
+        self.inner.objects.set(figures.held);
+        self.inner.ambiguous.set(figures.ambiguous);
     }
 
     /// The figures in Prometheus' text format, those of the store as `stats` and `waits` have them at
@@ -311,6 +334,7 @@ mod tests {
             effects_due: Some(Timestamp::from_secs(7)),
             dead: 6,
         };
+        metrics.objects(ObjectFigures { held: 7, ambiguous: 1 });
         let name = |name: &str| name.parse::<PluginName>().unwrap();
         let backlog = |plugin: &str, waiting, oldest, ready: Option<u64>| Backlog {
             plugin: name(plugin),
@@ -346,6 +370,8 @@ mod tests {
             "signalbox_effects_waiting 4",
             "signalbox_effects_due_seconds 3.0",
             "signalbox_dead 6",
+            "signalbox_objects 7",
+            "signalbox_objects_ambiguous 1",
             "signalbox_plugin_waiting{plugin=\"a\"} 3",
             "signalbox_plugin_oldest_seconds{plugin=\"a\"} 6.0",
             "signalbox_plugin_ready_lag_seconds{plugin=\"a\"} 2.0",

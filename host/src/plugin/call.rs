@@ -12,6 +12,7 @@ use super::bindings::exports::signalbox::plugin::handler as contract;
 use super::filter::Filter;
 use super::guest::{Guest, Role};
 use super::imports::kv::KvSession;
+use super::imports::objects::ObjectsSession;
 use super::imports::outbox::OutboxSession;
 use super::imports::wasi::Surroundings;
 use super::logbook::LogBook;
@@ -178,6 +179,12 @@ impl Loaded {
         let limits = &parts.limits;
         let started_at = parts.clock.now();
         let kv = KvSession::new(Arc::clone(&store), parts.manifest.name.clone(), limits.clone());
+        let objects = ObjectsSession::new(
+            Arc::clone(&store),
+            &call.event,
+            Arc::clone(&self.grants),
+            limits.clone(),
+        );
         let outbox = OutboxSession::new(
             store,
             call.delivery.clone(),
@@ -192,6 +199,7 @@ impl Loaded {
             Role::Handling {
                 settings: Arc::clone(&self.settings),
                 kv: Box::new(kv),
+                objects: Box::new(objects),
                 outbox: Box::new(outbox),
             },
             Surroundings::of_attempt(&call.delivery, call.attempt, started_at),

@@ -10,6 +10,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 
 use super::imports::kv::KvSession;
+use super::imports::objects::ObjectsSession;
 use super::imports::outbox::OutboxSession;
 use super::imports::wasi::Surroundings;
 use super::limits::{CpuMeter, MAX_HANDLES, MemoryBudget};
@@ -41,6 +42,8 @@ pub(super) enum Role {
         settings: Arc<BTreeMap<String, String>>,
         /// Its state.
         kv: Box<KvSession>,
+        /// The provider's objects.
+        objects: Box<ObjectsSession>,
         /// What it asks the world for.
         outbox: Box<OutboxSession>,
     },

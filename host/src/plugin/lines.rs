@@ -2,7 +2,7 @@
 //!
 //! Not whether they are good to grant: that is the operator's to judge.
 
-use crate::domain::grant::{EMIT, Grant, HTTP, SECRET};
+use crate::domain::grant::{EMIT, Grant, HTTP, OBJECTS, SECRET};
 use crate::domain::plugin::{CapabilityRequest, PluginName};
 
 /// What to do about requests that nothing covers: the whole of the plugin's grants, since a list
@@ -14,7 +14,7 @@ pub(super) fn remedy(
 ) -> String {
     let foreign: Vec<_> = missing
         .iter()
-        .filter(|r| ![HTTP, EMIT, SECRET].contains(&r.capability.as_str()))
+        .filter(|r| ![HTTP, EMIT, OBJECTS, SECRET].contains(&r.capability.as_str()))
         .map(|r| format!("`{}`", r.capability))
         .collect();
     if !foreign.is_empty() {
@@ -76,6 +76,7 @@ impl Line {
         let (capability, scope, secrets) = match grant {
             Grant::Http { scope, secrets } => (HTTP, scope.to_string(), secrets.clone()),
             Grant::Emit(kinds) => (EMIT, kinds.to_string(), Vec::new()),
+            Grant::Objects(scope) => (OBJECTS, scope.to_string(), Vec::new()),
         };
         Self { capability: capability.to_owned(), scope, secrets, new: false }
     }
@@ -120,7 +121,12 @@ mod tests {
         assert!(text.contains("secrets = [\"old\", \"MAIL_KEY\"]"), "{text}");
         let text = remedy(&plugin, &missing[2..], &[]);
         assert!(text.contains("give [plugin.dunning] a grant of `outbox.http`"), "{text}");
-        let text = remedy(&plugin, &[request("objects", "stripe/customer")], &[]);
-        assert!(text.contains("`objects`") && text.contains("this one cannot"), "{text}");
+        let objects = [Grant::parse(OBJECTS, "stripe price", vec![]).unwrap()];
+        let text = remedy(&plugin, &[request(OBJECTS, "stripe customer")], &objects);
+        let lines = "{ capability = \"objects\", scope = \"stripe price\" },\n  \
+             { capability = \"objects\", scope = \"stripe customer\" },";
+        assert!(text.contains(lines), "{text}");
+        let text = remedy(&plugin, &[request("wishes", "any")], &[]);
+        assert!(text.contains("`wishes`") && text.contains("this one cannot"), "{text}");
     }
 }

@@ -19,6 +19,7 @@ pub(crate) mod memory;
 
 mod kv;
 mod load;
+mod objects;
 mod outbox;
 mod routing;
 mod run;

@@ -4,10 +4,12 @@
 //! write a plugin.
 
 mod build;
+mod objects;
 mod outbox;
 mod wasi;
 
 pub use build::{OK, Spec, build, spec, text, wat};
+pub use objects::{reading, reads, reads_in_describe};
 pub use outbox::{Ask, asking, asks, cancels, counts_and_posts, emits, posts, posts_for_reply};
 pub use wasi::{dice, exiting, printer, sleeper, trap_at_start, wants_sockets};
 

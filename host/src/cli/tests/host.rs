@@ -81,6 +81,7 @@ impl Host {
             .route("/events/{id}/raw", get(raw))
             .route("/deliveries", get(|| async { list(Vec::new(), false) }))
             .route("/deliveries/{id}", get(|| async { Json(retrying()) }))
+            .merge(super::objects::routes())
             .route("/plugins", get(|| async { list(plugins(), false) }))
             .route("/endpoints", get(endpoints).post(create))
             .route("/endpoints/{id}", axum::routing::delete(delete))
@@ -174,12 +175,12 @@ async fn guard(State(state): App, request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-fn refuse(status: StatusCode, message: &str, param: Option<&str>) -> Response {
+pub(super) fn refuse(status: StatusCode, message: &str, param: Option<&str>) -> Response {
     let error = json!({"type": "invalid_request_error", "message": message, "param": param});
     (status, Json(json!({"error": error}))).into_response()
 }
 
-fn list(data: Vec<Value>, has_more: bool) -> Json<Value> {
+pub(super) fn list(data: Vec<Value>, has_more: bool) -> Json<Value> {
     Json(json!({"object": "list", "data": data, "has_more": has_more, "url": "/"}))
 }
 

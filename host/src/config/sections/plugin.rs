@@ -143,6 +143,8 @@ pub(super) fn limits(mut table: Table<'_>, default: &Limits) -> Limits {
         kv_value: size(&mut table, "kv_value", default.kv_value, 0, 1 << 20),
         kv_writes: size(&mut table, "kv_writes", default.kv_writes, 0, 2 << 20),
         kv_quota: size(&mut table, "kv_quota", default.kv_quota, 0, 1 << 40),
+        object_reads: number(&mut table, "object_reads", default.object_reads),
+        object_bytes: size(&mut table, "object_bytes", default.object_bytes, 0, 1 << 30),
         effects: number(&mut table, "effects", default.effects),
         effect_bytes: size(&mut table, "effect_bytes", default.effect_bytes, 0, 2 << 20),
         log_records: number(&mut table, "log_records", default.log_records),

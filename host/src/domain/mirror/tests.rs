@@ -89,8 +89,13 @@ fn of_one_second_previous_values_tell_in_any_order() {
         let states: Vec<State> = order.into_iter().cloned().collect();
         assert_eq!(after(&states), is(r#"{"a":2,"b":2}"#));
     }
-    // The link between the two is missing, and comes.
+    // The link between the two is missing, and comes; even where the first step is known.
     assert!(after(&[c.clone(), a.clone()]).1);
+    let (zero, first) = (
+        live("0", 0, r#"{"a":0,"b":0}"#, None),
+        live("1", 1, r#"{"a":1,"b":0}"#, Some(r#"{"a":0}"#)),
+    );
+    assert!(after(&[zero, first, c.clone()]).1);
     assert_eq!(after(&[c, a, b]), is(r#"{"a":2,"b":2}"#));
 }
 

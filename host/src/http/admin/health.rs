@@ -1,5 +1,7 @@
 //! Health and figures: open to whoever reaches the listener, and telling nothing about events.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse as _;
@@ -9,7 +11,7 @@ use crate::http::metrics::Waits;
 
 const INDEX: &str = "signalbox admin\n\n\
     API      /api/v1/events, /deliveries, /dead, /effects, /replays, /operations, /plugins,\n\
-    \x20        /endpoints (Authorization: Bearer TOKEN)\n\
+    \x20        /endpoints, /objects (Authorization: Bearer TOKEN)\n\
     health   /livez, /readyz\n\
     figures  /metrics\n";
 
@@ -49,6 +51,12 @@ pub(super) async fn metrics(State(app): State<App>) -> Answer {
             None
         }
     };
+    if let Some(mirror) = Arc::clone(&app.deps.store).mirror() {
+        match mirror.object_figures().await {
+            Ok(figures) => app.deps.metrics.objects(figures),
+            Err(error) => tracing::warn!(%error, "the store gave no figures of objects"),
+        }
+    }
     let text = app.deps.metrics.text(stats.as_ref().ok(), waits.as_ref(), now);
     let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(media))];

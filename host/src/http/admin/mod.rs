@@ -23,6 +23,7 @@ mod health;
 mod idempotency;
 mod kv;
 mod list;
+mod objects;
 mod operations;
 mod params;
 mod pauses;
@@ -227,6 +228,10 @@ fn router(app: App) -> Router {
         .route("/effects/{id}/cancel", post(effects::cancel))
         .route("/dead", get(dead::list))
         .route("/dead/groups", get(dead::groups))
+        .route("/objects", get(objects::list))
+        .route("/objects/{provider}/{kind}/{id}", get(objects::show))
+        .route("/objects/{provider}/{kind}/{id}/raw", get(objects::raw))
+        .route("/objects/{provider}/{kind}/{id}/history", get(objects::history))
         .route("/replays", post(replays::create))
         .route("/replays/count", post(replays::count))
         .route("/operations", get(operations::list))

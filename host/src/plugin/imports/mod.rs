@@ -12,17 +12,19 @@ use super::guest::Guest;
 mod config;
 pub(super) mod kv;
 mod log;
+pub(super) mod objects;
 pub(super) mod outbox;
 pub(super) mod wasi;
 
 pub(super) use outbox::secret_name;
 
 /// Interfaces of the package that this host provides, in version 0.1.
-pub(super) const PACKAGE: [&str; 5] = [
+pub(super) const PACKAGE: [&str; 6] = [
     "signalbox:plugin/types",
     "signalbox:plugin/log",
     "signalbox:plugin/config",
     "signalbox:plugin/kv",
+    "signalbox:plugin/objects",
     "signalbox:plugin/outbox",
 ];
 

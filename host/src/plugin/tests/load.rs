@@ -93,9 +93,9 @@ async fn another_contract_is_named() {
     let changed = components::wat(&text.replace("\"operations\"", "\"operations\" \"other\""));
     let error = refusal(changed).await;
     assert!(matches!(error, LoadError::Types { .. }), "{error}");
-    let foreign = components::wat(&text.replace("plugin/config@", "plugin/objects@"));
+    let foreign = components::wat(&text.replace("plugin/config@", "plugin/wishes@"));
     let error = refusal(foreign).await;
-    assert!(error.to_string().contains("`signalbox:plugin/objects@0.1.0`"), "{error}");
+    assert!(error.to_string().contains("`signalbox:plugin/wishes@0.1.0`"), "{error}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod again;
 mod effects;
 mod endpoints;
 mod lists;
+mod objects;
 mod things;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -31,7 +32,7 @@ use crate::provider::Providers;
 use crate::provider::stripe::StripeProvider;
 use crate::provider::testing::{NOW, endpoint};
 use crate::store::memory::{MemoryStore, event};
-use crate::store::{NewEvent, Store as _};
+use crate::store::{NewEvent, Store};
 use crate::stripe::{Accounts, ApiLimits, StripeApi};
 
 pub(crate) const TOKEN: &str = "sbx_0123456789abcdef";
@@ -54,6 +55,19 @@ impl Host {
     /// With the keys of these accounts at Stripe.
     async fn with(accounts: Accounts) -> Self {
         let store = Arc::new(MemoryStore::default());
+        Self::showing(store.clone(), store, accounts).await
+    }
+
+    /// Over another store than the one in memory.
+    async fn over(store: Arc<dyn Store>) -> Self {
+        Self::showing(Arc::default(), store, Accounts::default()).await
+    }
+
+    async fn showing(
+        memory: Arc<MemoryStore>,
+        store: Arc<dyn Store>,
+        accounts: Accounts,
+    ) -> Self {
         let providers = Providers::new(vec![Arc::new(StripeProvider::default())]);
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(NOW * 1_000 + 500)));
         let declared = vec![endpoint(1)];
@@ -88,7 +102,8 @@ impl Host {
         let shutdown = CancellationToken::new();
         tokio::spawn(server.run(shutdown.clone()));
         let stop = shutdown.drop_guard();
-        Self { addr: handle.local_addr, store, endpoints, routes, engine, _stop: stop }
+        let addr = handle.local_addr;
+        Self { addr, store: memory, endpoints, routes, engine, _stop: stop }
     }
 
     /// Let these components receive events, and no others.
