@@ -54,6 +54,7 @@ async fn retry_after_is_honoured_upwards_only_and_within_bounds() {
         ("429 Too Many Requests", "120", Duration::from_secs(120)..=Duration::from_secs(120)),
         ("503 Service Unavailable", &date, Duration::from_secs(600)..=Duration::from_secs(600)),
         ("429 Too Many Requests", "0", backoff / 2..=backoff),
+        ("429 Too Many Requests", "1", backoff / 2..=backoff),
         ("503 Service Unavailable", "soon", backoff / 2..=backoff),
         // It means something else there, or nothing.
         ("500 Internal Server Error", "120", backoff / 2..=backoff),
