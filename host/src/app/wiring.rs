@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use crate::config::{Config, ServerLimits};
 use crate::dispatch::DispatchConfig;
 use crate::domain::clock::Clock;
-use crate::domain::event::VerifiedEvent;
+use crate::domain::event::{EventKey, VerifiedEvent};
 use crate::domain::grant::Grant;
 use crate::domain::object::Sighting;
 use crate::domain::plugin::{DeliveryPolicy, PluginName};
@@ -36,9 +36,8 @@ const RETENTION_INTERVAL: std::time::Duration = std::time::Duration::from_secs(6
 
 pub(super) fn store(config: &Config, clock: Arc<dyn Clock>) -> SledConfig {
     let defaults = SledConfig::new(config.store.path.join(STORE));
-    let sight =
-        config.mirror.enabled.then(|| Arc::new(ProviderSight(providers())) as Arc<dyn Sight>);
-    SledConfig { cache_bytes: config.store.cache, clock, sight, ..defaults }
+    let sight = ProviderSight { providers: providers(config), mirrors: config.mirror.enabled };
+    SledConfig { cache_bytes: config.store.cache, clock, sight: Some(Arc::new(sight)), ..defaults }
 }
 
 pub(super) fn engine(config: &Config, processors: usize) -> EngineConfig {
@@ -52,12 +51,23 @@ pub(super) fn engine(config: &Config, processors: usize) -> EngineConfig {
 
 /// What each event's provider finds in it.
 #[derive(Debug)]
-struct ProviderSight(Providers);
+struct ProviderSight {
+    providers: Providers,
+    mirrors: bool,
+}
 
 impl Sight for ProviderSight {
     fn objects(&self, event: &VerifiedEvent) -> Vec<Sighting> {
-        let provider = self.0.get(&event.key.provider);
+        let provider = self.providers.get(&event.key.provider);
         provider.map(|provider| provider.objects(event)).unwrap_or_default()
+    }
+
+    fn mirrors(&self) -> bool {
+        self.mirrors
+    }
+
+    fn twin(&self, event: &VerifiedEvent) -> Option<EventKey> {
+        self.providers.get(&event.key.provider)?.thin(event)?.twin
     }
 }
 

@@ -15,8 +15,8 @@ use crate::domain::delivery::Order;
 use crate::domain::endpoint::{self, Endpoint, EndpointId, Secret, Validation};
 use crate::domain::grant::Grant;
 use crate::domain::plugin::{DeliveryPolicy, Limits, PluginName};
-use crate::stripe::Accounts;
 use crate::provider::custom::CustomProvider;
+use crate::stripe::Accounts;
 
 use super::origin::Entry;
 

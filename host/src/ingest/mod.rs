@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::domain::clock::Clock;
 use crate::domain::endpoint::{Endpoint, EndpointId};
 use crate::domain::event::{Source, VerifiedEvent};
+use crate::domain::object::Fetched;
 use crate::plugin::routes::Routes;
 use crate::store::{Admission, Store, StoreError};
 use refusals::Counts;
@@ -37,6 +38,18 @@ impl Ingest {
     /// tells of it later ([`refusals`]).
     pub fn refused(&self, endpoint: EndpointId, code: &'static str) {
         self.refused.add(endpoint, code, 1);
+    }
+
+    /// Take in objects that were fetched for an event about to be accepted. What the store does not
+    /// take is left out: the event counts, and is accepted without.
+    pub async fn mirror(&self, fetched: Vec<Fetched>) {
+        if fetched.is_empty() {
+            return;
+        }
+        let Some(mirror) = Arc::clone(&self.store).mirror() else { return };
+        if let Err(error) = mirror.refetched(fetched).await {
+            tracing::warn!(%error, "fetched objects could not be kept");
+        }
     }
 
     /// Transaction A for one event that came in at `endpoint`. When this returns `Ok`, the event

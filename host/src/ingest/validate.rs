@@ -13,7 +13,8 @@ use tokio::time::timeout;
 use super::endpoints::unfit;
 use crate::domain::clock::Clock;
 use crate::domain::endpoint::{Endpoint, EndpointStatus, Validation};
-use crate::domain::event::VerifiedEvent;
+use crate::domain::event::{ObjectRef, VerifiedEvent};
+use crate::domain::object::{Fetched, ObjectKey};
 use crate::domain::proof::Proved;
 use crate::provider::{Lookup, Proof, Provider, RawRequest, Rejection, Verified};
 use crate::stripe::{Accounts, ApiError, Authority, Call, Mode, NoKey, StripeApi};
@@ -28,11 +29,19 @@ pub struct RetrievalLimits {
     pub waiting: usize,
     /// From the request to the fetched event. Default 10 s: providers wait longer for an answer.
     pub deadline: Duration,
+    /// For what a thin event points at. Default 5 s: without it the event is accepted all the same,
+    /// and its sender waits meanwhile.
+    pub companions: Duration,
 }
 
 impl Default for RetrievalLimits {
     fn default() -> Self {
-        Self { concurrency: 16, waiting: 64, deadline: Duration::from_secs(10) }
+        Self {
+            concurrency: 16,
+            waiting: 64,
+            deadline: Duration::from_secs(10),
+            companions: Duration::from_secs(5),
+        }
     }
 }
 
@@ -159,6 +168,76 @@ impl Validator {
         let own = self.named(endpoint, event.livemode);
         let own = own.and_then(|name| self.inner.accounts.get(name)?.id.as_ref());
         unfit(endpoint, event, own.map(|id| id.as_str())).map_or(Ok(()), Err)
+    }
+
+    /// What a thin event points at, fetched where there is a key: the event itself, and the object it
+    /// is about. Empty for every other event, without a key, and where Stripe does not answer in time:
+    /// the event is genuine all the same, and its handlers see what the mirror has.
+    pub async fn companions(
+        &self,
+        endpoint: &Endpoint,
+        provider: &dyn Provider,
+        event: &VerifiedEvent,
+    ) -> Vec<Fetched> {
+        let Some(thin) = provider.thin(event) else { return Vec::new() };
+        let Inner { accounts, api: Some(api), clock, limits, turns, .. } = &*self.inner else {
+            return Vec::new();
+        };
+        if accounts.is_empty() {
+            return Vec::new();
+        }
+        let named = self.named(endpoint, event.livemode);
+        let mode = Mode::of(event.livemode);
+        let authority = match accounts.authority(named, mode, event.account.as_deref()) {
+            Ok(authority) => authority,
+            Err(error) => {
+                tracing::warn!(event = %event.key, %error, "a thin event stays as it came");
+                return Vec::new();
+            }
+        };
+        let key = |object: ObjectRef| ObjectKey {
+            provider: event.key.provider.clone(),
+            livemode: event.livemode,
+            kind: object.kind,
+            account: event.account.clone(),
+            id: object.id,
+        };
+        let fetch = async |path: String, wanted: Option<ObjectRef>| {
+            let _turn = turns.acquire().await.ok()?;
+            let began = clock.now();
+            match api.call(&authority, &Call::get(path.as_str())).await {
+                Ok(answer) => {
+                    let shown = provider.fetched_objects(&answer.body, began);
+                    let fetched = shown.into_iter().map(|sighting| Fetched {
+                        key: key(ObjectRef {
+                            kind: sighting.kind.clone(),
+                            id: sighting.id.clone(),
+                        }),
+                        began,
+                        found: Some(sighting),
+                    });
+                    Some(fetched.collect::<Vec<_>>())
+                }
+                // It was, and it is gone.
+                Err(ApiError::NotFound { .. }) => {
+                    wanted.map(|object| vec![Fetched { key: key(object), began, found: None }])
+                }
+                Err(error) => {
+                    tracing::warn!(event = %event.key, path, %error, "cannot fetch what it points at");
+                    None
+                }
+            }
+        };
+        let object = async {
+            let (object, path) = thin.related?;
+            fetch(path, Some(object)).await
+        };
+        let both = async { tokio::join!(fetch(thin.event, None), object) };
+        let Ok((event_itself, object)) = timeout(limits.companions, both).await else {
+            tracing::warn!(event = %event.key, "what a thin event points at did not come in time");
+            return Vec::new();
+        };
+        event_itself.into_iter().chain(object).flatten().collect()
     }
 
     /// The account of the endpoint, or the default one.

@@ -27,7 +27,7 @@ use bytes::Bytes;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::Secret;
-use crate::domain::event::{EventKey, Header, VerifiedEvent};
+use crate::domain::event::{EventKey, Header, ObjectRef, VerifiedEvent};
 use crate::domain::object::Sighting;
 use crate::domain::proof::Proved;
 
@@ -113,6 +113,17 @@ pub struct Lookup {
     pub account: Option<String>,
     /// The mode the body claims.
     pub livemode: bool,
+}
+
+/// An event that says only what it is about: where the provider's API has the rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thin {
+    /// Path of the event itself.
+    pub event: String,
+    /// The object it is about, and its path.
+    pub related: Option<(ObjectRef, String)>,
+    /// The event that tells of the same change with the object's state in it.
+    pub twin: Option<EventKey>,
 }
 
 /// One sender of webhooks.
@@ -214,6 +225,11 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
     /// default none: most providers' events are messages, not states.
     fn objects(&self, _event: &VerifiedEvent) -> Vec<Sighting> {
         Vec::new()
+    }
+
+    /// What an event that carries no state of its own points at; `None` for every other.
+    fn thin(&self, _event: &VerifiedEvent) -> Option<Thin> {
+        None
     }
 
     /// The objects that an answer of the provider's API shows, for the mirror: `body` is one object,

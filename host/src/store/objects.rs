@@ -17,6 +17,18 @@ use super::{Page, PageRequest, StoreError};
 pub trait Sight: Send + Sync + fmt::Debug + 'static {
     /// The objects, each once.
     fn objects(&self, event: &VerifiedEvent) -> Vec<Sighting>;
+
+    /// Whether objects are kept at all.
+    fn mirrors(&self) -> bool {
+        true
+    }
+
+    /// Another event that tells of the same change, if `event` names one. A plugin that was given
+    /// either is not given the other, whichever comes first.
+    fn twin(&self, event: &VerifiedEvent) -> Option<EventKey> {
+        let _ = event;
+        None
+    }
 }
 
 /// Which objects to list, by provider, kind, mode (test first), account and identifier, ascending.

@@ -2,8 +2,8 @@
 
 mod outbox;
 mod plugin;
-mod stripe;
 mod provider;
+mod stripe;
 mod validation;
 
 use std::time::Duration;

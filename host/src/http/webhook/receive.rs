@@ -23,7 +23,7 @@ use crate::http::guard::guarded;
 use crate::http::linger::LingerFlag;
 use crate::http::problem::{Problem, RETRY_AFTER};
 use crate::ingest::validate::Refused;
-use crate::provider::{RawRequest, Rejection, Verified};
+use crate::provider::{Provider, RawRequest, Rejection, Verified};
 
 /// Everything a request needs on its way.
 #[derive(Debug)]
@@ -118,6 +118,9 @@ impl Receiver {
 
         let blank = provider.is_answered_blank(&event);
         let name = event.key.id.clone();
+        // Before the event: its handlers are to find the state it tells of.
+        let companions = validator.companions(&endpoint, provider.as_ref(), &event).await;
+        ingest.mirror(companions).await;
         let admission = ingest.accept(&endpoint, event).await.map_err(|error| {
             tracing::warn!(endpoint = %id, event = name, %error, "an event could not be stored");
             Problem::from(error)

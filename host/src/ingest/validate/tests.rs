@@ -9,7 +9,7 @@ use crate::domain::clock::{ManualClock, Timestamp};
 use crate::domain::event::Header;
 use crate::provider::stripe::StripeProvider;
 use crate::provider::testing::{NOW, SECRET, endpoint, sign};
-use crate::stripe::testing::{Double, answer, ok};
+use crate::stripe::testing::{Asked, Double, answer, ok};
 use crate::stripe::{AccountId, ApiLimits};
 
 fn event() -> Value {
@@ -52,9 +52,17 @@ impl World {
         limits: RetrievalLimits,
         change: impl FnOnce(&mut crate::stripe::Account),
     ) -> Self {
+        Self::serving(limits, change, move |_| bytes.clone()).await
+    }
+
+    async fn serving(
+        limits: RetrievalLimits,
+        change: impl FnOnce(&mut crate::stripe::Account),
+        serve: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
         let double = Double::start(move |_, asked| match asked.line() {
             "GET /v1/account" => ok(r#"{"id":"acct_own"}"#),
-            _ => bytes.clone(),
+            _ => serve(asked),
         })
         .await;
         let mut one = double.account("default");
@@ -72,7 +80,10 @@ impl World {
         endpoint: &Endpoint,
         request: &RawRequest,
     ) -> Result<VerifiedEvent, Refused> {
-        self.validator.validate(endpoint, &StripeProvider::default(), request).await
+        match self.validator.validate(endpoint, &StripeProvider::default(), request).await? {
+            Verified::Event(event) => Ok(*event),
+            Verified::Handshake(_) => panic!("Stripe asks no questions"),
+        }
     }
 
     /// The code of the refusal, and whether the sender should try again.
@@ -209,7 +220,7 @@ async fn what_does_not_fit_is_not_asked_for() {
 
 #[tokio::test]
 async fn no_more_are_fetched_or_wait_than_may() {
-    let limits = RetrievalLimits { concurrency: 1, waiting: 2, deadline: Duration::from_secs(5) };
+    let limits = RetrievalLimits { concurrency: 1, waiting: 2, ..Default::default() };
     let world = World::with(ok(&event().to_string()), limits, |_| {}).await;
     let held = world.validator.inner.turns.acquire().await.unwrap();
     let (endpoint, request) = (fetching(), request(&event(), false));
@@ -268,4 +279,63 @@ async fn thin_events_are_asked_for_where_they_are() {
     let asked = world.double.asked();
     assert_eq!(asked[0].line(), "GET /v2/core/events/evt_2");
     assert_eq!(asked[0].header("stripe-context"), Some("acct_c"));
+}
+
+#[tokio::test]
+async fn a_thin_event_brings_what_it_points_at() {
+    let event = json!({
+        "id": "evt_thin", "object": "v2.core.event", "type": "v1.customer.updated",
+        "created": "2026-11-24T10:00:00.000Z", "livemode": false, "context": "acct_c",
+        "related_object": {"id": "cus_1", "type": "customer", "url": "/v1/customers/cus_1"},
+    });
+    let thin = event.clone();
+    let world = World::serving(
+        RetrievalLimits::default(),
+        |_| {},
+        move |asked| match asked.line() {
+            "GET /v2/core/events/evt_thin" => ok(&thin.to_string()),
+            "GET /v1/customers/cus_1" => ok(r#"{"id":"cus_1","object":"customer","balance":7}"#),
+            other => panic!("asked for {other}"),
+        },
+    )
+    .await;
+    let endpoint = endpoint(1);
+    let believed = world.validate(&endpoint, &request(&event, true)).await.unwrap();
+    let provider = StripeProvider::default();
+    let mut found = world.validator.companions(&endpoint, &provider, &believed).await;
+    found.sort_by(|a, b| a.key.kind.cmp(&b.key.kind));
+    let [customer, itself] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((customer.key.kind.as_str(), customer.key.id.as_str()), ("customer", "cus_1"));
+    assert_eq!(customer.key.account.as_deref(), Some("acct_c"));
+    let body = &customer.found.as_ref().unwrap().body;
+    assert_eq!(&body[..], br#"{"id":"cus_1","object":"customer","balance":7}"#);
+    assert_eq!((itself.key.kind.as_str(), itself.key.id.as_str()), ("v2.core.event", "evt_thin"));
+
+    let snapshot = world.validate(&endpoint, &request(&self::event(), true)).await.unwrap();
+    assert_eq!(world.validator.companions(&endpoint, &provider, &snapshot).await, []);
+}
+
+#[tokio::test]
+async fn a_thin_event_about_what_is_gone_tells_so_and_one_that_cannot_be_fetched_nothing() {
+    let event = json!({
+        "id": "evt_thin", "object": "v2.core.event", "type": "v1.customer.deleted",
+        "created": "2026-11-24T10:00:00.000Z", "livemode": false,
+        "related_object": {"id": "cus_1", "type": "customer", "url": "/v1/customers/cus_1"},
+    });
+    let world = World::serving(
+        RetrievalLimits::default(),
+        |_| {},
+        |asked| match asked.line() {
+            "GET /v1/customers/cus_1" => {
+                answer("404 Not Found", &[], r#"{"error":{"message":"none"}}"#)
+            }
+            _ => answer("500 Internal Server Error", &[], "{}"),
+        },
+    )
+    .await;
+    let endpoint = endpoint(1);
+    let believed = world.validate(&endpoint, &request(&event, true)).await.unwrap();
+    let found = world.validator.companions(&endpoint, &StripeProvider::default(), &believed).await;
+    let [gone] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((gone.key.id.as_str(), &gone.found), ("cus_1", &None));
 }

@@ -9,6 +9,7 @@ mod json;
 mod objects;
 mod refusal;
 mod signature;
+mod thin;
 
 #[cfg(test)]
 mod body_tests;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Lookup, Proof, Provider, RawRequest, Rejection};
+use super::{Lookup, Proof, Provider, RawRequest, Rejection, Thin};
 use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::SecretId;
 use crate::domain::event::{EventKey, Header, VerifiedEvent};
@@ -72,6 +73,10 @@ impl Provider for StripeProvider {
             account: envelope.account,
             livemode: envelope.livemode,
         })
+    }
+
+    fn thin(&self, event: &VerifiedEvent) -> Option<Thin> {
+        thin::of(event)
     }
 
     fn objects(&self, event: &VerifiedEvent) -> Vec<Sighting> {

@@ -14,6 +14,7 @@ pub(crate) mod objects;
 pub(crate) mod order;
 pub(crate) mod replay;
 pub(crate) mod retention;
+pub(crate) mod twins;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,6 +90,8 @@ macro_rules! contract_tests {
                 a_fetch_wins_over_what_came_before_it, objects_page_both_ways,
                 a_long_history_pages_and_outlives_its_events, large_objects_are_kept,
                 any_sequence_agrees_with_the_rules;
+            twins: a_snapshot_spares_its_thin_event, a_thin_event_spares_its_snapshot,
+                one_list_may_hold_both, a_pair_is_forgotten_with_its_event;
             retention: old_events_go_and_stay_known, unfinished_events_stay, by_bytes;
         }
     };

@@ -40,6 +40,12 @@ impl Sight for TestSight {
         });
         own.into_iter().chain(inside.map(|value| sighting(&event.body, value, false))).collect()
     }
+
+    /// `"twin"` in the body names the other event.
+    fn twin(&self, event: &VerifiedEvent) -> Option<EventKey> {
+        let body = Value::parse(std::str::from_utf8(&event.body).ok()?)?;
+        Some(super::key(body.get("twin")?.text()?))
+    }
 }
 
 fn sighting(body: &Bytes, value: &Value<'_>, subject: bool) -> Sighting {

@@ -5,7 +5,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::domain::event::{EventSeq, StoredEvent};
+use crate::domain::event::{EventKey, EventSeq, StoredEvent};
+use crate::domain::plugin::PluginName;
 use crate::store::objects::Sight;
 use crate::store::{Admission, NewEvent};
 
@@ -49,6 +50,8 @@ pub(super) struct Prepared {
     dedupe: Vec<u8>,
     record: Vec<u8>,
     objects: Vec<Seen>,
+    /// The other event of its change, and the key of its dedupe record.
+    twin: Option<(EventKey, Vec<u8>)>,
 }
 
 impl Prepared {
@@ -64,11 +67,16 @@ impl Prepared {
             }
         })?;
         let record = codec.pack(&new)?;
-        Ok(Self { new, dedupe, record, objects: Vec::new() })
+        Ok(Self { new, dedupe, record, objects: Vec::new(), twin: None })
     }
 
     /// Make ready the objects it shows, as far as they fit into its commit.
     pub(super) fn see(&mut self, sight: &dyn Sight, codec: &Codec) -> Result<(), RowError> {
+        let twin = sight.twin(&self.new.event);
+        self.twin = twin.and_then(|twin| layout::dedupe(&twin).map(|dedupe| (twin, dedupe)));
+        if !sight.mirrors() {
+            return Ok(());
+        }
         let room = COMMIT_BYTES.saturating_sub(self.size());
         self.objects = mirror::see(sight, codec, &self.new, room)?;
         Ok(())
@@ -77,6 +85,21 @@ impl Prepared {
     /// The objects it shows.
     pub(super) fn take_objects(&mut self) -> Vec<Seen> {
         std::mem::take(&mut self.objects)
+    }
+
+    /// What makes it one event.
+    pub(super) fn key(&self) -> &EventKey {
+        &self.new.event.key
+    }
+
+    /// The other event of its change, and the key of its dedupe record.
+    pub(super) fn twin(&self) -> Option<&(EventKey, Vec<u8>)> {
+        self.twin.as_ref()
+    }
+
+    /// Have only these plugins get it.
+    pub(super) fn only(&mut self, gets: impl FnMut(&PluginName) -> bool) {
+        self.new.plugins.retain(gets);
     }
 
     /// The key of its dedupe record.
@@ -131,7 +154,7 @@ impl Blocks {
         if full {
             self.close(view, counters)?;
         }
-        let Prepared { new, dedupe, record, objects: _ } = event;
+        let Prepared { new, dedupe, record, objects: _, twin: _ } = event;
         let seq = EventSeq(counters.next_seq);
         view.set.put(dedupe, rows::encode(&Dedupe { seq: seq.0 })?);
         types.note(view, seq, &new.event.kind)?;

@@ -34,8 +34,10 @@ impl Draft<'_, '_> {
     pub(super) fn admit(&mut self, mut event: Prepared) -> Result<Admission, RowError> {
         let objects = event.take_objects();
         let names = &self.shared.names;
+        let pair = self.spare_twin(&mut event)?;
         let admitted = self.blocks.admit(self.view, self.counters, names, self.types, event)?;
         if let Admission::Accepted(seq) = admitted {
+            self.note_pair(pair, seq)?;
             for object in objects {
                 mirror::fold(self.view, self.counters, &self.shared.codec, seq, object)?;
             }

@@ -53,6 +53,8 @@ pub(super) const WAITING: u8 = b'w';
 pub(super) const DEAD: u8 = b'x';
 /// First byte of how far something was read.
 pub(super) const MARK: u8 = b'y';
+/// First byte of an event that waits for the other one of its change.
+pub(super) const TWIN: u8 = b'z';
 
 /// Events per range of the type index: one key per type and range, so 244 keys of the commonest
 /// type stand for a million events, and a listing by type reads at most this many events in vain.
@@ -92,12 +94,21 @@ impl NameClass {
 
 /// `d`, length of the provider (1), provider, identifier. `None` when either is too long.
 pub(super) fn dedupe(key: &EventKey) -> Option<Vec<u8>> {
+    of_event(DEDUPE, key)
+}
+
+/// `z`, as a dedupe record's: of the event that has not come. `None` when it is too long.
+pub(super) fn twin(key: &EventKey) -> Option<Vec<u8>> {
+    of_event(TWIN, key)
+}
+
+fn of_event(tag: u8, key: &EventKey) -> Option<Vec<u8>> {
     let provider = u8::try_from(key.provider.len()).ok()?;
     if key.id.len() > MAX_EVENT_ID {
         return None;
     }
     let mut out = Vec::with_capacity(2 + key.provider.len() + key.id.len());
-    out.extend([DEDUPE, provider]);
+    out.extend([tag, provider]);
     out.extend(key.provider.as_bytes());
     out.extend(key.id.as_bytes());
     Some(out)

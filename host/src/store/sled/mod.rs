@@ -27,6 +27,7 @@ mod mark;
 
 mod open;
 mod shared;
+mod twins;
 mod unfinished;
 
 mod mirror;

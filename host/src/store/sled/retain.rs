@@ -15,6 +15,7 @@ use super::record::Codec;
 use super::rows::{self, Block, Counters, Ghost};
 use super::shared::{Shared, start};
 use super::table::{Row, Table};
+use super::twins;
 use super::write_set::View;
 
 /// Events whose blocks one step lets go: their rows are one commit, during which others wait.
@@ -62,7 +63,8 @@ impl Sweep {
         let blocks_left = self.blocks(view, counters, step, &mut done)?;
         let ghosts_left = ghosts(view, step, &mut done)?;
         let types_left = types(view)?;
-        done.more = blocks_left || ghosts_left || types_left;
+        let twins_left = twins::forget(view, oldest(view)?, STEP_ROWS)?;
+        done.more = blocks_left || ghosts_left || types_left || twins_left;
         Ok(done)
     }
 
@@ -227,13 +229,15 @@ fn ghosts(view: &mut View<'_>, step: &Step<'_>, done: &mut Retained) -> Result<b
     Ok(false)
 }
 
+/// The oldest event that is kept.
+fn oldest(view: &View<'_>) -> Result<Option<EventSeq>, RowError> {
+    let oldest = view.table().prefix(&[layout::START]).next().transpose()?;
+    Ok(oldest.and_then(|row| layout::parse_numbered(layout::START, &row.key)))
+}
+
 /// Drop the ranges of the type index that hold no event any more.
 fn types(view: &mut View<'_>) -> Result<bool, RowError> {
-    let oldest = view.table().prefix(&[layout::START]).next().transpose()?;
-    let Some(oldest) = oldest.and_then(|row| layout::parse_numbered(layout::START, &row.key))
-    else {
-        return Ok(false);
-    };
+    let Some(oldest) = oldest(view)? else { return Ok(false) };
     for (removed, row) in view.table().prefix(&[layout::TYPE]).enumerate() {
         let row = row?;
         let range = layout::parse_type_entry(&row.key).map(|(range, _)| range);

@@ -21,6 +21,7 @@ use super::queue::Queue;
 use super::record::Codec;
 use super::rows::{self, Block, Dedupe, Start};
 use super::table::{Row, Table, Value};
+use super::twins::Twins;
 
 /// An open store.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     pub(super) table: Table,
     pub(super) codec: Codec,
     pub(super) names: Names,
+    pub(super) twins: Twins,
     pub(super) cache: EventCache,
     pub(super) work: Work,
     pub(super) effect_work: Work,
@@ -49,6 +51,7 @@ impl Shared {
         directory: Directory,
     ) -> Self {
         Self {
+            twins: Twins::load(&table),
             table,
             codec: Codec::new(),
             names,

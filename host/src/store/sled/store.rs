@@ -393,7 +393,7 @@ impl Store for SledStore {
     }
 
     fn mirror(self: Arc<Self>) -> Option<Arc<dyn ObjectStore>> {
-        if self.sight.is_some() { Some(self) } else { None }
+        if self.sight.as_ref().is_some_and(|sight| sight.mirrors()) { Some(self) } else { None }
     }
 
     async fn failed(&self) -> String {

@@ -63,11 +63,7 @@ impl Host {
         Self::showing(Arc::default(), store, Accounts::default()).await
     }
 
-    async fn showing(
-        memory: Arc<MemoryStore>,
-        store: Arc<dyn Store>,
-        accounts: Accounts,
-    ) -> Self {
+    async fn showing(memory: Arc<MemoryStore>, store: Arc<dyn Store>, accounts: Accounts) -> Self {
         let providers = Providers::new(vec![Arc::new(StripeProvider::default())]);
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(NOW * 1_000 + 500)));
         let declared = vec![endpoint(1)];
