@@ -18,14 +18,17 @@ use crate::http::Metrics;
 use crate::http::admin::{AdminConfig, AdminDeps, AdminServer};
 use crate::http::webhook::{WebhookDeps, WebhookServer};
 use crate::ingest::Ingest;
-use crate::ingest::endpoints::Endpoints;
+use crate::ingest::at_stripe::{AtStripe, Retiring};
+use crate::ingest::endpoints::{Endpoints, Matches};
 use crate::ingest::refusals::{RefusalConfig, Refusals};
+use crate::ingest::validate::{RetrievalLimits, Validator};
 use crate::outbox::{Outbox, OutboxDeps, SystemResolver};
 use crate::plugin::{Engine, Routes};
 use crate::registry::{Registry, RegistryDeps};
 use crate::retention::Retention;
 use crate::store::Store;
 use crate::store::sled::SledStore;
+use crate::stripe::{ApiLimits, StripeApi};
 
 use super::{token, wiring};
 
@@ -137,6 +140,24 @@ impl Host {
             Endpoints::load(Arc::clone(&store), providers.clone(), Arc::clone(&clock), declared)
                 .await?;
 
+        let stripe = StripeApi::new(ApiLimits::default(), Arc::clone(&clock))?;
+        let accounts = config.stripe_accounts.clone();
+        let validator = Validator::new(
+            accounts.clone(),
+            Some(stripe.clone()),
+            Arc::clone(&clock),
+            RetrievalLimits::default(),
+        );
+        let at_stripe = AtStripe::new(
+            endpoints.clone(),
+            accounts,
+            stripe,
+            Arc::clone(&clock),
+            config.server.public_url.clone(),
+        );
+        let (matches, retiring) =
+            (Matches::new(endpoints.clone()), Retiring::new(at_stripe.clone()));
+
         let file = config.store.admin_token_file();
         let (token, is_new) = match &config.server.admin_token {
             Some(token) => (token.clone(), false),
@@ -147,6 +168,7 @@ impl Host {
             store: Arc::clone(&store),
             routes: routes.clone(),
             endpoints: endpoints.clone(),
+            at_stripe,
             policy: wiring::policy(config, &providers),
             providers: providers.clone(),
             engine: engine.clone(),
@@ -164,7 +186,7 @@ impl Host {
 
         let ingest = Ingest::new(Arc::clone(&store), routes.clone(), Arc::clone(&clock));
         let refusals = Refusals::new(ingest.clone(), RefusalConfig::default());
-        let deps = WebhookDeps { endpoints, providers, ingest, clock: Arc::clone(&clock), metrics };
+        let deps = WebhookDeps { endpoints, providers, validator, ingest, metrics };
         let (webhook, webhook_handle) = WebhookServer::new(deps, wiring::webhook(config))
             .await
             .with_context(|| cannot_listen("listen", config.server.listen))?;
@@ -197,6 +219,8 @@ impl Host {
             Part::start("admin listener", &ended, |stop| admin.run(stop)),
             Part::start("outbox", &ended, |stop| outbox.run(stop)),
             Part::start("dispatch", &ended, |stop| dispatcher.run(stop)),
+            Part::start("replaced endpoints", &ended, |stop| retiring.run(stop)),
+            Part::start("matches of secrets", &ended, |stop| matches.run(stop)),
             Part::start("refusals", &ended, |stop| refusals.run(stop)),
             Part::start("public listener", &ended, |stop| webhook.run(stop)),
         ];

@@ -7,8 +7,8 @@
 //!
 //! Start: store, engine, plugins, pauses, endpoints, admin listener, dispatch, retention, and the
 //! public listener last: what is accepted can be handled at once. Stop: the public listener first,
-//! which finishes the requests it has begun; then what it refused is told; then dispatch, which
-//! finishes the deliveries it has begun; then the rest; the store last.
+//! which finishes the requests it has begun; then what it refused is told, and when secrets matched
+//! is kept; then dispatch, which finishes the deliveries it has begun; then the rest; the store last.
 
 mod host;
 mod offline;

@@ -142,9 +142,13 @@ impl Client {
         self.json(self.http.post(url.clone()).query(query).body(body), url).await
     }
 
-    pub(crate) async fn delete(&self, path: &[&str]) -> Result<Value, ClientError> {
+    pub(crate) async fn delete(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<Value, ClientError> {
         let url = self.url(path)?;
-        self.json(self.http.delete(url.clone()), url).await
+        self.json(self.http.delete(url.clone()).query(query), url).await
     }
 
     fn url(&self, path: &[&str]) -> Result<Url, ClientError> {

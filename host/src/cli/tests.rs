@@ -27,7 +27,7 @@ fn the_commands_are_well_formed_and_each_has_examples() {
     }
     let mut all = Vec::new();
     leaves(&Cli::command(), "", &mut all);
-    assert_eq!(all.len(), 33, "{all:?}");
+    assert_eq!(all.len(), 40, "{all:?}");
     for (path, after) in all {
         assert!(
             after.contains(&format!("{} ", path.trim())) || after.contains(path.trim()),
@@ -168,7 +168,7 @@ async fn every_refusal_has_its_exit_code_and_says_what_to_do() {
         listener.local_addr().unwrap().to_string()
     };
     let foreign = format!("{}/foreign", host.url());
-    let table: [(&[&str], Exit, &str); 10] = [
+    let table: [(&[&str], Exit, &str); 9] = [
         (&["events", "show", "evt_none"], Exit::NotFound, "No such event: evt_none"),
         (&["events", "raw", "evt/../none"], Exit::NotFound, "No such event"),
         (&["events", "list", "--status", "odd"], Exit::Usage, "unknown status (`status`)"),
@@ -190,6 +190,8 @@ async fn every_refusal_has_its_exit_code_and_says_what_to_do() {
         ),
         (&["events", "list", "--url", "https://x"], Exit::Usage, "plain HTTP"),
         (&["events", "list", "--config", "/nonexistent"], Exit::Failure, "cannot be read"),
+        (&["endpoints", "create"], Exit::Usage, "--event TYPE"),
+        (&["endpoints", "update", "x"], Exit::Usage, "name what is"),
         (&["endpoints", "create", "--secret", "env:NOPE"], Exit::Usage, "`NOPE` is not set"),
     ];
     for (arguments, code, text) in table {
@@ -368,7 +370,9 @@ fn wrong_use_is_told_by_the_parser() {
         &["events", "list", "--limit", "0"],
         &["events", "list", "--all", "--limit", "3"],
         &["trigger", "a", "--override", "b"],
-        &["endpoints", "create"],
+        &["endpoints", "roll-secret", "x"],
+        &["endpoints", "add-secret", "x"],
+        &["endpoints", "create", "--event", "*", "--live", "--test"],
     ] {
         let error = Cli::try_parse_from(["signalbox"].iter().chain(bad)).unwrap_err();
         assert!(error.use_stderr(), "{bad:?}");

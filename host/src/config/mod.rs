@@ -46,5 +46,5 @@ pub(crate) use reader::nearest;
 pub use secret::{SecretRef, SecretRefError};
 pub use settings::{
     Config, Dispatch, EndpointSettings, Log, LogFormat, Outbox, PluginSettings, Plugins, Retention,
-    Server, ServerLimits, StoreSettings, Validation,
+    Server, ServerLimits, StoreSettings,
 };

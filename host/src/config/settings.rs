@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use crate::domain::backoff::Backoff;
 use crate::domain::clock::Timestamp;
 use crate::domain::delivery::Order;
-use crate::domain::endpoint::{self, Endpoint, EndpointId, Secret};
+use crate::domain::endpoint::{self, Endpoint, EndpointId, Secret, Validation};
 use crate::domain::grant::Grant;
 use crate::domain::plugin::{DeliveryPolicy, Limits, PluginName};
 use crate::stripe::Accounts;
@@ -183,15 +183,6 @@ impl Default for Plugins {
     }
 }
 
-/// How requests at an endpoint are proved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Validation {
-    /// By their signature.
-    #[default]
-    VerifySignature,
-}
-
 /// One `[[endpoint]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointSettings {
@@ -199,11 +190,20 @@ pub struct EndpointSettings {
     pub id: EndpointId,
     /// Whose rules prove its requests.
     pub provider: String,
-    /// Any of these may prove a request. At least one; each with an end (`not_after`) if it is
-    /// being rolled.
+    /// Any of these may prove a request. At least one where signatures are verified; each with an
+    /// end (`not_after`) if it is being rolled.
     pub secrets: Vec<Secret>,
-    /// How requests are proved.
+    /// How requests become events. Default by their signature.
     pub validation: Validation,
+    /// `validation_force_unverified`: whether `validation = "none"` believes live events too.
+    /// Default no: anyone who knows the URL could send them.
+    pub force_unverified: bool,
+    /// The `[[stripe.account]]` it belongs to, by name. Default the default one.
+    pub account: Option<String>,
+    /// Which mode its events must be of. Default either.
+    pub livemode: Option<bool>,
+    /// Whether its events must be those of connected accounts, or of none. Default either.
+    pub connect: Option<bool>,
     /// Greatest age of a signature. Default 300 s, as Stripe's libraries have it; zero turns the
     /// check off.
     pub tolerance: Duration,
@@ -216,13 +216,16 @@ impl EndpointSettings {
     #[must_use]
     pub fn to_endpoint(&self, now: Timestamp) -> Endpoint {
         Endpoint {
-            id: self.id,
-            provider: self.provider.clone(),
-            secrets: self.secrets.clone(),
             tolerance: self.tolerance,
             description: self.description.clone(),
             created_at: now,
             origin: endpoint::Origin::Config,
+            validation: self.validation,
+            force_unverified: self.force_unverified,
+            account: self.account.clone(),
+            livemode: self.livemode,
+            connect: self.connect,
+            ..Endpoint::new(self.id, self.provider.clone(), self.secrets.clone())
         }
     }
 }

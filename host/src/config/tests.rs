@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 mod delivery;
 mod stripe;
+mod validation;
 
 use super::*;
 use crate::domain::clock::Timestamp;
@@ -267,7 +268,7 @@ fn mistakes_of_endpoints() {
         ("[[endpoint]]\nsecrets = [\"s\"]".to_owned(), "signalbox.toml:1: `endpoint[0].id` is missing; expected a UUID such as `6f2c6d8e-3c1f-4a43-9d0e-0c5b3f1a7e11`"),
         ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = \"hush\"".to_owned(), "signalbox.toml:3: `endpoint[0].secrets` is not a list; expected a list, each entry a secret: `env:NAME`, `file:PATH`, the secret itself, or `{ secret = ..., not_after = 2027-01-31T00:00:00Z }`"),
         ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\" \"]".to_owned(), "signalbox.toml:3: `endpoint[0].secrets[0]`: literal: the secret is blank"),
-        ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\"s\"]\nvalidation = \"none\"".to_owned(), "signalbox.toml:4: `endpoint[0].validation` is `none`; expected `verify_signature`, the one method this version has"),
+("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\"s\"]\nvalidation = \"hope\"".to_owned(), "signalbox.toml:4: `endpoint[0].validation` is `hope`; expected `verify_signature`, `retrieve_event` or `none`"),
         ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\"s\"]\nprovider = \"paddle\"".to_owned(), "signalbox.toml:4: `endpoint[0].provider` is `paddle`; expected one of the providers this version knows: `stripe`"),
     ];
     for (text, expected) in table {

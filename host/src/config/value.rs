@@ -7,11 +7,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use uuid::Uuid;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::endpoint::Secret;
+use crate::domain::endpoint::{Secret, Validation};
 
 use super::environment::Environment;
 use super::secret::{SecretRef, SecretRefError};
-use super::settings::{LogFormat, Validation};
+use super::settings::LogFormat;
 use super::tree::{Node, Shape};
 
 /// What a value may need to be understood.
@@ -327,22 +327,14 @@ impl Value for WebUrl {
 }
 
 impl Value for Validation {
-    const EXPECTED: &'static str = "`verify_signature`";
+    const EXPECTED: &'static str = "`verify_signature`, `retrieve_event` or `none`";
 
     fn read(node: &Node, _: &Scope<'_>) -> Result<Self, Fault> {
-        match text(node)? {
-            "verify_signature" => Ok(Self::VerifySignature),
-            "retrieve_event" | "none" => Err(Fault::Expected(
-                "`verify_signature`, the one method this version has".to_owned(),
-            )),
-            _ => Err(Fault::Form),
-        }
+        Self::of_name(text(node)?).ok_or(Fault::Form)
     }
 
     fn show(&self) -> Option<String> {
-        match self {
-            Self::VerifySignature => Some("verify_signature".to_owned()),
-        }
+        Some(self.name().to_owned())
     }
 }
 

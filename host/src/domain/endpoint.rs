@@ -2,6 +2,7 @@
 //!
 //! Not the provider's own record of it, and not the verification (`provider`).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -98,8 +99,85 @@ pub enum Origin {
     Api,
 }
 
+/// How a request at an endpoint becomes an event that is believed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Validation {
+    /// By its signature.
+    #[default]
+    VerifySignature,
+    /// Its identifier alone is read, and the event fetched from the provider. Where the endpoint
+    /// has secrets, the signature is checked before that: whoever holds none costs no call.
+    RetrieveEvent,
+    /// It is believed. For test mode, and for whoever says that they mean it.
+    None,
+}
+
+impl Validation {
+    /// Every way, by name.
+    pub const ALL: [Self; 3] = [Self::VerifySignature, Self::RetrieveEvent, Self::None];
+
+    /// As it is written and shown.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::VerifySignature => "verify_signature",
+            Self::RetrieveEvent => "retrieve_event",
+            Self::None => "none",
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+}
+
+/// Whether an endpoint is in use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointStatus {
+    /// It is.
+    #[default]
+    Enabled,
+    /// The operator put it out of use.
+    Disabled,
+    /// The provider is being asked to make it, or it is not known whether it did.
+    Creating,
+}
+
+impl EndpointStatus {
+    /// As it is shown.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::Creating => "creating",
+        }
+    }
+}
+
+/// What is known of an endpoint that signalbox keeps at the provider.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AtProvider {
+    /// The provider's own identifier (`we_...`); `None` while it is being made.
+    pub id: Option<String>,
+    /// Where the provider posts to.
+    pub url: String,
+    /// Event types it posts; `*` for all.
+    pub enabled_events: Vec<String>,
+    /// Version of the provider's API that shapes its events; `None` for the account's own.
+    pub api_version: Option<String>,
+    /// The operator's own facts, kept at the provider.
+    pub metadata: BTreeMap<String, String>,
+    /// Those it replaced, which still post, and when each may go.
+    pub retiring: Vec<(String, Timestamp)>,
+}
+
 /// One URL that a provider posts to.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Endpoint {
     /// The UUID in the URL.
     pub id: EndpointId,
@@ -115,11 +193,49 @@ pub struct Endpoint {
     pub created_at: Timestamp,
     /// Who declared it.
     pub origin: Origin,
+    /// How its requests become events.
+    pub validation: Validation,
+    /// Whether live events are believed by [`Validation::None`].
+    pub force_unverified: bool,
+    /// The configured account it belongs to, by the operator's name; `None` for the default one.
+    pub account: Option<String>,
+    /// Which mode its events are of, where that is declared.
+    pub livemode: Option<bool>,
+    /// Whether its events are those of connected accounts, where that is declared.
+    pub connect: Option<bool>,
+    /// Whether it is in use.
+    pub status: EndpointStatus,
+    /// What is kept at the provider; `None` where signalbox keeps nothing there.
+    pub at_provider: Option<AtProvider>,
+    /// When each secret last proved a request, to about a minute.
+    pub matched: Vec<(SecretId, Timestamp)>,
 }
 
 impl Endpoint {
     /// Stripe's own default tolerance: 300 seconds.
     pub const DEFAULT_TOLERANCE: Duration = Duration::from_secs(300);
+
+    /// An endpoint whose requests are proved by these secrets, and about which nothing else is said.
+    #[must_use]
+    pub fn new(id: EndpointId, provider: impl Into<String>, secrets: Vec<Secret>) -> Self {
+        Self {
+            id,
+            provider: provider.into(),
+            secrets,
+            tolerance: Self::DEFAULT_TOLERANCE,
+            description: None,
+            created_at: Timestamp::from_millis(0),
+            origin: Origin::Api,
+            validation: Validation::default(),
+            force_unverified: false,
+            account: None,
+            livemode: None,
+            connect: None,
+            status: EndpointStatus::default(),
+            at_provider: None,
+            matched: Vec::new(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, waits, or reads a clock; nothing here knows how a value is stored,
 //! sent or run.
 
+pub mod address;
 pub mod backoff;
 pub mod clock;
 pub mod dead;
@@ -15,3 +16,4 @@ pub mod kv;
 pub mod notice;
 pub mod pattern;
 pub mod plugin;
+pub mod proof;

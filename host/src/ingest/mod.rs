@@ -1,9 +1,12 @@
 //! From a proved event to a durable one: choose its plugins, run transaction A.
 //!
-//! Not the proof (`provider`) and not the answer to the sender (`http`).
+//! Not the rules of proof (`provider`) and not the answer to the sender (`http`). How each endpoint's
+//! requests become events is in [`validate`], which endpoints there are in [`endpoints`].
 
+pub mod at_stripe;
 pub mod endpoints;
 pub mod refusals;
+pub mod validate;
 
 use std::sync::Arc;
 

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::Secret;
 use crate::domain::event::{Header, VerifiedEvent};
+use crate::domain::proof::Proved;
 
 /// A request as it came from the wire: whole, within limits, and not yet believed.
 #[derive(Debug, Clone)]
@@ -56,6 +57,20 @@ pub struct Proof<'a> {
     pub now: Timestamp,
 }
 
+/// Where the provider's API has an event that a body speaks of. Nothing of it is believed: it only
+/// says what to ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    /// The provider's identifier.
+    pub id: String,
+    /// The path to ask for.
+    pub path: String,
+    /// The connected account to ask for, if the body names one.
+    pub account: Option<String>,
+    /// The mode the body claims.
+    pub livemode: bool,
+}
+
 /// One sender of webhooks.
 pub trait Provider: Send + Sync + fmt::Debug + 'static {
     /// Its name in configuration, subscriptions and event keys. Holds no dot.
@@ -67,11 +82,45 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
     /// A [`Rejection`] for whatever is not a genuine event. Never panics, whatever the bytes.
     fn verify(&self, request: &RawRequest, proof: Proof<'_>) -> Result<VerifiedEvent, Rejection>;
 
+    /// Read an event whose bytes are vouched for by other means than a signature. What it rests on
+    /// is the caller's to write into its proof.
+    ///
+    /// # Errors
+    /// A [`Rejection`] for whatever is no event.
+    fn read(&self, body: &Bytes, now: Timestamp) -> Result<VerifiedEvent, Rejection> {
+        let _ = (body, now);
+        Err(self.unsupported("believed without a signature"))
+    }
+
+    /// What to ask the provider's API for, to have the event that `body` speaks of.
+    ///
+    /// # Errors
+    /// A [`Rejection`] for whatever speaks of no event, and where there is no such API.
+    fn lookup(&self, body: &[u8]) -> Result<Lookup, Rejection> {
+        let _ = body;
+        Err(self.unsupported("fetched"))
+    }
+
+    /// The refusal of a validation that this provider's events do not have.
+    fn unsupported(&self, what: &str) -> Rejection {
+        let message = format!(
+            "events of `{}` cannot be {what}; set the endpoint's validation to `verify_signature`",
+            self.name()
+        );
+        Rejection { code: "validation_unsupported", message }
+    }
+
     /// Prove a kept event again by one of its endpoint's secrets, whatever either's age.
     ///
     /// # Errors
-    /// A [`Rejection`] when `secret` is not the one that signed it, or the event was altered.
+    /// A [`Rejection`] when `secret` is not the one that signed it, or the event was altered, or no
+    /// signature ever proved it.
     fn verify_again(&self, event: &VerifiedEvent, secret: &Secret) -> Result<(), Rejection> {
+        let proved = Proved::of(event);
+        if proved != Proved::Signature {
+            let message = format!("no signature proves it: it was {}", proved.told(event));
+            return Err(Rejection { code: "not_signed", message });
+        }
         let request = RawRequest { headers: event.proof.clone(), body: event.body.clone() };
         let mut live = secret.clone();
         live.not_after = None;

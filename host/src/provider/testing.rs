@@ -24,13 +24,10 @@ pub(crate) fn sign(secret: &str, timestamp: &str, body: &[u8]) -> String {
 
 /// An endpoint of the configuration.
 pub(crate) fn endpoint(number: u128) -> Endpoint {
+    let id = EndpointId(Uuid::from_u128(number));
     Endpoint {
-        id: EndpointId(Uuid::from_u128(number)),
-        provider: "stripe".into(),
-        secrets: vec![Secret::new(SECRET).unwrap()],
-        tolerance: Endpoint::DEFAULT_TOLERANCE,
-        description: None,
         created_at: Timestamp::from_secs(1),
         origin: Origin::Config,
+        ..Endpoint::new(id, "stripe", vec![Secret::new(SECRET).unwrap()])
     }
 }

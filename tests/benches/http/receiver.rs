@@ -11,7 +11,7 @@ use signalbox::domain::clock::{Clock, SystemClock, Timestamp};
 use signalbox::domain::dead::DeadGroup;
 use signalbox::domain::delivery::{Delivery, DeliveryId};
 use signalbox::domain::effect::{Effect, EffectId};
-use signalbox::domain::endpoint::{Endpoint, EndpointId, Origin, Secret};
+use signalbox::domain::endpoint::{Endpoint, EndpointId, Secret};
 use signalbox::domain::event::{EventKey, EventSeq, StoredEvent};
 use signalbox::domain::kv::{KvEntry, KvPage, KvRange};
 use signalbox::domain::plugin::{Pause, PluginName};
@@ -19,6 +19,7 @@ use signalbox::http::Metrics;
 use signalbox::http::webhook::{WebhookConfig, WebhookDeps, WebhookServer};
 use signalbox::ingest::Ingest;
 use signalbox::ingest::endpoints::Endpoints;
+use signalbox::ingest::validate::Validator;
 use signalbox::plugin::routes::Routes;
 use signalbox::provider::Providers;
 use signalbox::provider::stripe::StripeProvider;
@@ -49,22 +50,15 @@ pub(crate) fn stores(dir: &Path) -> anyhow::Result<Vec<(&'static str, Arc<dyn St
 pub(crate) async fn start(store: Arc<dyn Store>) -> anyhow::Result<SocketAddr> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let providers = Providers::new(vec![Arc::new(StripeProvider::default())]);
-    let endpoint = Endpoint {
-        id: EndpointId(Uuid::parse_str(ENDPOINT).context("the endpoint's id")?),
-        provider: "stripe".to_owned(),
-        secrets: vec![Secret::new(SECRET)?],
-        tolerance: Endpoint::DEFAULT_TOLERANCE,
-        description: None,
-        created_at: clock.now(),
-        origin: Origin::Config,
-    };
+    let id = EndpointId(Uuid::parse_str(ENDPOINT).context("the endpoint's id")?);
+    let endpoint = Endpoint::new(id, "stripe", vec![Secret::new(SECRET)?]);
     let endpoints =
         Endpoints::load(store.clone(), providers.clone(), clock.clone(), vec![endpoint]).await?;
     let deps = WebhookDeps {
         endpoints,
         providers,
         ingest: Ingest::new(store, Routes::default(), clock.clone()),
-        clock,
+        validator: Validator::offline(clock),
         metrics: Metrics::new(),
     };
     let config = WebhookConfig::new((Ipv4Addr::LOCALHOST, 0).into());

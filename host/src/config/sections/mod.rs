@@ -3,17 +3,19 @@
 mod outbox;
 mod plugin;
 mod stripe;
+mod validation;
 
 use std::time::Duration;
 
 use crate::domain::backoff::Backoff;
-use crate::domain::endpoint::{Endpoint, EndpointId, Secret};
+use crate::domain::endpoint::{Endpoint, EndpointId, Secret, Validation};
+use crate::stripe::Accounts;
 
 use super::problem::Problem;
 use super::reader::Table;
 use super::settings::{
     Config, Dispatch, EndpointSettings, Log, Plugins, Retention, Server, ServerLimits,
-    StoreSettings, Validation,
+    StoreSettings,
 };
 use super::value::{Bound, Referred, Signing, Size, Value as _, WebUrl};
 
@@ -29,14 +31,15 @@ pub(super) fn config(mut root: Table<'_>) -> Config {
     let plugins = plugins(root.table("plugins"));
     let dispatch = dispatch(root.table("dispatch"));
     let secrets = outbox::secrets(root.table("secret"));
+    let stripe_accounts = stripe::accounts(root.table("stripe"));
     let base = plugin::Base { limits: &plugins.limits, dispatch: &dispatch, secrets: &secrets };
     let config = Config {
         server,
         store,
-        endpoints: endpoints(root.tables("endpoint")),
+        endpoints: endpoints(root.tables("endpoint"), &stripe_accounts),
         plugin: plugin::plugin(root.table("plugin"), &base),
         plugins,
-        stripe_accounts: stripe::accounts(root.table("stripe")),
+        stripe_accounts,
         dispatch,
         outbox: outbox::outbox(root.table("outbox")),
         secrets,
@@ -152,7 +155,7 @@ fn plugins(mut table: Table<'_>) -> Plugins {
     settings
 }
 
-fn endpoints(tables: Vec<Table<'_>>) -> Vec<EndpointSettings> {
+fn endpoints(tables: Vec<Table<'_>>, accounts: &Accounts) -> Vec<EndpointSettings> {
     let mut endpoints: Vec<EndpointSettings> = Vec::new();
     for mut table in tables {
         let id = table.required("id").map(EndpointId);
@@ -162,8 +165,11 @@ fn endpoints(tables: Vec<Table<'_>>) -> Vec<EndpointSettings> {
             }
             Err(format!("one of the providers this version knows: `{}`", PROVIDERS.join("`, `")))
         });
-        let secrets = table.list::<Signing>("secrets");
-        let validation = table.value("validation", Validation::default());
+        let how = validation::validating(&mut table, &provider, accounts);
+        let secrets = match how.validation {
+            Validation::VerifySignature => table.list::<Signing>("secrets"),
+            _ => table.optional_list("secrets"),
+        };
         let tolerance = table.value("tolerance", Endpoint::DEFAULT_TOLERANCE);
         let description = table.optional("description");
         if let Some(id) = id {
@@ -179,7 +185,11 @@ fn endpoints(tables: Vec<Table<'_>>) -> Vec<EndpointSettings> {
                 id,
                 provider,
                 secrets,
-                validation,
+                validation: how.validation,
+                force_unverified: how.force_unverified,
+                account: how.account,
+                livemode: how.livemode,
+                connect: how.connect,
                 tolerance,
                 description,
             });

@@ -17,6 +17,7 @@ use super::{Answer, App, Shared};
 use crate::domain::delivery::Status;
 use crate::domain::event::{EventKey, Made, ObjectRef, StoredEvent};
 use crate::domain::notice;
+use crate::domain::proof::Proved;
 use crate::http::problem::Problem;
 use crate::store::{Cursor, EventQuery, Page, PageRequest, StoreError};
 
@@ -42,7 +43,9 @@ struct EventView<'a> {
     related_object: Option<&'a ObjectRef>,
     /// Bytes of the body.
     size: usize,
-    /// Fingerprint of the secret that proved it.
+    /// What it rests on: `signature`, `retrieved` or `none`.
+    proof: &'static str,
+    /// Fingerprint of the secret that proved it, or the request it came in; empty for none.
     secret: &'a str,
     deliveries: Vec<DeliverySummary>,
 }
@@ -88,6 +91,7 @@ impl Shared {
             request: event.request_id.as_deref(),
             related_object: event.object.as_ref(),
             size: event.body.len(),
+            proof: Proved::of(event).name(),
             secret: &event.secret.0,
             deliveries: of_event(self, &event.key).await?,
         })

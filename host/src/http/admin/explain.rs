@@ -14,6 +14,7 @@ use crate::domain::delivery::{Delivery, Status};
 use crate::domain::effect::Effect;
 use crate::domain::event::{EventKey, Source, StoredEvent};
 use crate::domain::plugin::{Pause, PluginName, Subscription};
+use crate::domain::proof::Proved;
 use crate::plugin::RoutingTable;
 use crate::plugin::explain::{Explanation, Said};
 use crate::store::{DeliveryQuery, EffectQuery, PageRequest, StoreError};
@@ -33,7 +34,9 @@ struct ExplainView<'a> {
     /// How it came, in words.
     how: String,
     endpoint: String,
-    /// Fingerprint of the secret that proved it.
+    /// What it rests on: `signature`, `retrieved` or `none`.
+    proof: &'static str,
+    /// Fingerprint of the secret that proved it, or the request it came in; empty for none.
     secret: &'a str,
     made: Option<MadeView<'a>>,
     plugins: Vec<PluginView<'a>>,
@@ -106,13 +109,13 @@ fn how(stored: &StoredEvent) -> String {
         }
         Source::Host(_) => format!("signalbox tells of itself; {depth} events led to it"),
         Source::Reconcile => {
-            "no webhook brought it: it was found in the provider's own list and fetched by key"
-                .to_owned()
+            let told = Proved::of(&stored.event).told(&stored.event);
+            format!("no webhook brought it: it was found in the provider's list, {told}")
         }
-        _ => format!(
-            "posted to the endpoint {}, proved by the secret {}",
-            stored.endpoint, stored.event.secret.0
-        ),
+        _ => {
+            let told = Proved::of(&stored.event).told(&stored.event);
+            format!("posted to the endpoint {}, {told}", stored.endpoint)
+        }
     }
 }
 
@@ -230,6 +233,7 @@ pub(super) async fn show(State(app): State<App>, Name(id): Name, params: Params)
         source: stored.source.name(),
         how: how(&stored),
         endpoint: stored.endpoint.to_string(),
+        proof: Proved::of(event).name(),
         secret: &event.secret.0,
         made: stored.source.made().map(MadeView::new),
         plugins: explained

@@ -46,7 +46,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use hyper::body::Incoming;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::service::TowerToHyperService;
@@ -60,6 +60,7 @@ use super::problem::Problem;
 use crate::dispatch::pauses::PauseHandle;
 use crate::domain::clock::Clock;
 use crate::domain::endpoint::Secret;
+use crate::ingest::at_stripe::AtStripe;
 use crate::ingest::endpoints::Endpoints;
 use crate::plugin::limits::MAX_COMPONENT;
 use crate::plugin::{Engine, Policy, Routes};
@@ -83,6 +84,8 @@ pub struct AdminDeps {
     pub store: Arc<dyn Store>,
     /// The live endpoints.
     pub endpoints: Endpoints,
+    /// Makes and changes endpoints, at Stripe too.
+    pub at_stripe: AtStripe,
     /// Which plugins there are.
     pub routes: Routes,
     /// Whose events there may be.
@@ -230,7 +233,17 @@ fn router(app: App) -> Router {
         .route("/operations/{id}", get(operations::show))
         .route("/operations/{id}/cancel", post(operations::cancel))
         .route("/endpoints", get(endpoints::list).post(endpoints::create))
-        .route("/endpoints/{id}", get(endpoints::show).delete(endpoints::delete))
+        .route("/endpoints/sync", post(endpoints::sync))
+        .route(
+            "/endpoints/{id}",
+            get(endpoints::show)
+                .post(endpoints::update)
+                .patch(endpoints::update)
+                .delete(endpoints::delete),
+        )
+        .route("/endpoints/{id}/roll-secret", post(endpoints::roll_secret))
+        .route("/endpoints/{id}/secrets", post(endpoints::add_secret))
+        .route("/endpoints/{id}/secrets/{secret}", delete(endpoints::retire_secret))
         .fallback(reply::no_such_path)
         .method_not_allowed_fallback(reply::wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -23,9 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::listener::{ConnectionLimits, Listener};
 use super::metrics::Metrics;
-use crate::domain::clock::Clock;
 use crate::ingest::Ingest;
 use crate::ingest::endpoints::Endpoints;
+use crate::ingest::validate::Validator;
 use crate::provider::Providers;
 use receive::Receiver;
 
@@ -36,10 +36,10 @@ pub struct WebhookDeps {
     pub endpoints: Endpoints,
     /// The rules that prove requests.
     pub providers: Providers,
+    /// Believes requests, or does not.
+    pub validator: Validator,
     /// Where proved events go.
     pub ingest: Ingest,
-    /// For the age of signatures.
-    pub clock: Arc<dyn Clock>,
     /// Where requests are counted.
     pub metrics: Metrics,
 }

@@ -22,7 +22,8 @@ use crate::domain::event::Header;
 use crate::http::guard::guarded;
 use crate::http::linger::LingerFlag;
 use crate::http::problem::{Problem, RETRY_AFTER};
-use crate::provider::{Proof, RawRequest};
+use crate::ingest::validate::Refused;
+use crate::provider::{RawRequest, Rejection};
 
 /// Everything a request needs on its way.
 #[derive(Debug)]
@@ -91,7 +92,7 @@ impl Receiver {
         request: Request<Incoming>,
         unread: &mut bool,
     ) -> Result<Answer, Problem> {
-        let WebhookDeps { endpoints, providers, ingest, clock, metrics } = &self.deps;
+        let WebhookDeps { endpoints, providers, validator, ingest, metrics } = &self.deps;
         let endpoint = endpoints.get(id).ok_or_else(unknown)?;
         let provider = providers.get(&endpoint.provider).ok_or_else(|| {
             let message = format!("this host does not know the provider `{}`", endpoint.provider);
@@ -105,15 +106,8 @@ impl Receiver {
         // Not before the body is here: who sends it slowly, or never, takes nobody's turn.
         let _turn = self.in_flight.try_acquire().map_err(|_| overloaded())?;
         let raw = RawRequest { headers: headers(&head.headers), body };
-        let proof =
-            Proof { secrets: &endpoint.secrets, tolerance: endpoint.tolerance, now: clock.now() };
-        let event = provider.verify(&raw, proof).map_err(|rejection| {
-            tracing::warn!(
-                endpoint = %id, code = rejection.code, message = %rejection.message,
-                "a request was refused"
-            );
-            Problem::new(StatusCode::BAD_REQUEST, rejection.code, rejection.message)
-        })?;
+        let event = validator.validate(&endpoint, provider.as_ref(), &raw).await;
+        let event = event.map_err(|refused| not_believed(id, refused))?;
         endpoints.matched(id, &event.secret);
 
         let name = event.key.id.clone();
@@ -143,6 +137,20 @@ impl Receiver {
                 let message = format!("the body did not come whole within {deadline:?}");
                 Err(refuse("body_too_slow", message))
             }
+        }
+    }
+}
+
+/// Of a request that brings no event, or none that can be believed now.
+fn not_believed(endpoint: EndpointId, refused: Refused) -> Problem {
+    match refused {
+        Refused::Rejected(Rejection { code, message }) => {
+            tracing::warn!(%endpoint, code, %message, "a request was refused");
+            Problem::new(StatusCode::BAD_REQUEST, code, message)
+        }
+        Refused::Later { code, message, retry_after } => {
+            tracing::warn!(%endpoint, code, %message, "a request was put off");
+            Problem { retry_after: Some(retry_after), ..Problem::unavailable(code, message) }
         }
     }
 }

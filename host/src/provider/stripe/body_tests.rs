@@ -172,3 +172,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_list_of_types_is_the_one_of_the_fixtures() {
+    assert_eq!(super::EVENT_TYPES, TYPES);
+}
+
+#[test]
+fn what_is_vouched_for_otherwise_is_read_and_what_to_ask_for_is_found() {
+    use crate::provider::Provider as _;
+    let provider = super::StripeProvider::default();
+    let now = Timestamp::from_secs(NOW);
+    let body = bytes::Bytes::from_static(
+        br#"{"id":"evt_1","object":"event","type":"a","account":"acct_1","livemode":true}"#,
+    );
+    let event = provider.read(&body, now).unwrap();
+    assert_eq!(
+        (event.key.id.as_str(), event.occurred_at, event.body),
+        ("evt_1", now, body.clone())
+    );
+    assert!(event.proof.is_empty() && event.secret.0.is_empty());
+    let lookup = provider.lookup(&body).unwrap();
+    assert_eq!((lookup.path.as_str(), lookup.livemode), ("/v1/events/evt_1", true));
+    assert_eq!(lookup.account.as_deref(), Some("acct_1"));
+    let thin = br#"{"id":"evt_2","object":"v2.core.event","type":"a"}"#;
+    assert_eq!(provider.lookup(thin).unwrap().path, "/v2/core/events/evt_2");
+    for bad in [&b"null"[..], b"{}", br#"{"id":"../x","type":"a"}"#] {
+        assert!(provider.lookup(bad).is_err());
+    }
+}

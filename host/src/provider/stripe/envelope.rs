@@ -27,6 +27,8 @@ pub const MAX_TEXT: usize = 255;
 #[derive(Debug)]
 pub(super) struct Envelope {
     pub(super) id: String,
+    /// Whether it is a thin event.
+    pub(super) thin: bool,
     pub(super) kind: String,
     pub(super) account: Option<String>,
     pub(super) livemode: bool,
@@ -97,9 +99,11 @@ struct Reference<'a> {
 
 impl Fields<'_> {
     fn check(self) -> Result<Envelope, Refusal> {
+        let mut thin = false;
         if !self.object.is_absent() {
             let object = self.object.text().ok_or(Refusal::NotAnEvent)?;
-            if object != "event" && !object.ends_with(".event") {
+            thin = object != "event";
+            if thin && !object.ends_with(".event") {
                 return Err(Refusal::NotAnEvent);
             }
         }
@@ -115,6 +119,7 @@ impl Fields<'_> {
         let optional = |text: Option<String>| text.filter(|text| visible(text));
         Ok(Envelope {
             id: id.ok_or(Refusal::EventIdInvalid)?,
+            thin,
             kind: kind.ok_or(Refusal::EventTypeInvalid)?,
             account,
             livemode: self.livemode.is_true(),

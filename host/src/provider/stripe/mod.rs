@@ -21,14 +21,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Proof, Provider, RawRequest, Rejection};
+use super::{Lookup, Proof, Provider, RawRequest, Rejection};
 use crate::domain::clock::Timestamp;
-use crate::domain::endpoint::SecretId;
 use crate::domain::event::{EventKey, Header, VerifiedEvent};
+use envelope::Envelope;
 use refusal::Refusal;
 
 pub use envelope::{MAX_ID, MAX_TEXT};
 pub use signature::{MAX_CANDIDATES, MAX_HEADER, MAX_TIMESTAMP};
+
+/// Every snapshot event type that this build knows, one a line. Events of other types are taken all
+/// the same.
+pub const EVENT_TYPES: &str = include_str!("event_types.txt");
 
 /// The header that carries timestamp and signatures, in lower case.
 pub const SIGNATURE_HEADER: &str = "stripe-signature";
@@ -49,12 +53,28 @@ impl Provider for StripeProvider {
     fn verify(&self, request: &RawRequest, proof: Proof<'_>) -> Result<VerifiedEvent, Rejection> {
         Ok(self.judge(request, proof)?)
     }
+
+    fn read(&self, body: &Bytes, now: Timestamp) -> Result<VerifiedEvent, Rejection> {
+        let envelope = envelope::parse(body)?;
+        Ok(self.event(envelope, body.clone(), now))
+    }
+
+    fn lookup(&self, body: &[u8]) -> Result<Lookup, Rejection> {
+        let envelope = envelope::parse(body)?;
+        let path = if envelope.thin { "/v2/core/events" } else { "/v1/events" };
+        Ok(Lookup {
+            path: format!("{path}/{}", envelope.id),
+            id: envelope.id,
+            account: envelope.account,
+            livemode: envelope.livemode,
+        })
+    }
 }
 
 impl StripeProvider {
-    /// An event that Stripe's API answered with, to whoever holds the key of its account: the
-    /// connection proves it, so there is no signature and no secret. `account` is the connected
-    /// account it was asked for, if any; an answer need not repeat it.
+    /// An event that Stripe's API answered with, to whoever holds the key of its account. `account`
+    /// is the connected account it was asked for, if any; an answer need not repeat it. What it
+    /// rests on is the caller's to write into its proof.
     ///
     /// # Errors
     /// A [`Rejection`] when it is no event, or another account's.
@@ -73,20 +93,9 @@ impl StripeProvider {
                 message: format!("Stripe was asked for events of {asked} and answered {said}'s"),
             });
         }
-        Ok(VerifiedEvent {
-            key: EventKey { provider: self.name().to_owned(), id: envelope.id },
-            kind: envelope.kind,
-            account: envelope.account.or_else(|| account.map(str::to_owned)),
-            livemode: envelope.livemode,
-            api_version: envelope.api_version,
-            request_id: envelope.request_id,
-            occurred_at: envelope.created.unwrap_or(now),
-            object: envelope.object,
-            content_type: "application/json".to_owned(),
-            body,
-            proof: Vec::new(),
-            secret: SecretId(String::new()),
-        })
+        let event = self.event(envelope, body, now);
+        let account = event.account.or_else(|| account.map(str::to_owned));
+        Ok(VerifiedEvent { account, ..event })
     }
 
     /// The order matters: nothing of the body is parsed before the signature is proved, and
@@ -98,24 +107,31 @@ impl StripeProvider {
         claim.check_age(proof.tolerance, self.max_ahead, proof.now)?;
         let envelope = envelope::parse(&request.body)?;
 
-        let content_type = request.header("content-type").map_or_else(
-            || "application/json".to_owned(),
-            |value| String::from_utf8_lossy(value).into_owned(),
-        );
+        let event = self.event(envelope, request.body.clone(), claim.signed_at());
+        let content_type = request
+            .header("content-type")
+            .map_or(event.content_type, |value| String::from_utf8_lossy(value).into_owned());
         Ok(VerifiedEvent {
-            key: EventKey { provider: self.name().to_owned(), id: envelope.id },
-            kind: envelope.kind,
+            content_type,
+            proof: vec![Header { name: SIGNATURE_HEADER.to_owned(), value: header.into_owned() }],
+            secret,
+            ..event
+        })
+    }
+
+    /// The event of an envelope, without what proves it. `otherwise` is when it happened if it does
+    /// not say.
+    fn event(&self, envelope: Envelope, body: Bytes, otherwise: Timestamp) -> VerifiedEvent {
+        let key = EventKey { provider: self.name().to_owned(), id: envelope.id };
+        VerifiedEvent {
             account: envelope.account,
             livemode: envelope.livemode,
             api_version: envelope.api_version,
             request_id: envelope.request_id,
-            occurred_at: envelope.created.unwrap_or_else(|| claim.signed_at()),
+            occurred_at: envelope.created.unwrap_or(otherwise),
             object: envelope.object,
-            content_type,
-            body: request.body.clone(),
-            proof: vec![Header { name: SIGNATURE_HEADER.to_owned(), value: header.into_owned() }],
-            secret,
-        })
+            ..VerifiedEvent::vouched(key, envelope.kind, "application/json".to_owned(), body)
+        }
     }
 }
 

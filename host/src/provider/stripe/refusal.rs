@@ -73,23 +73,21 @@ pub(super) enum Refusal {
          tolerated; set this machine's clock right"
     )]
     TimestampAhead { ahead: u64, limit: u64 },
-    #[error("the body is genuine but empty; an event is a JSON object")]
+    #[error("the body is empty; an event is a JSON object")]
     BodyEmpty,
-    #[error(
-        "the body is genuine but not UTF-8 (byte {0}); an event is a JSON object encoded in UTF-8"
-    )]
+    #[error("the body is not UTF-8 (byte {0}); an event is a JSON object encoded in UTF-8")]
     BodyNotUtf8(usize),
-    #[error("the body is genuine but not JSON: {0}; an event is a JSON object")]
+    #[error("the body is not JSON: {0}; an event is a JSON object")]
     BodyNotJson(String),
     #[error(
-        "the body is genuine but nested more than {MAX_DEPTH} levels deep, which no event of \
+        "the body is nested more than {MAX_DEPTH} levels deep, which no event of \
          Stripe's is"
     )]
     BodyTooDeep,
-    #[error("the body is genuine JSON but not an object; an event is a JSON object")]
+    #[error("the body is JSON but not an object; an event is a JSON object")]
     BodyNotObject,
     #[error(
-        "the body is genuine but no event: its `object` is not `event` or `v2.core.event`; post \
+        "the body is no event: its `object` is not `event` or `v2.core.event`; post \
          events to this endpoint, not the objects they are about"
     )]
     NotAnEvent,

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::domain::endpoint::{Endpoint, EndpointId, Origin, Secret};
+use crate::domain::endpoint::{
+    AtProvider, Endpoint, EndpointId, EndpointStatus, Origin, Secret, Validation,
+};
 use crate::domain::event::{Header, StoredEvent};
 
 use super::super::{EventQuery, PageRequest, StoreError};
@@ -186,6 +188,21 @@ pub(crate) async fn endpoints_are_kept<E: Engine>() {
         description: Some("for tests".to_owned()),
         created_at: START,
         origin: Origin::Api,
+        validation: Validation::RetrieveEvent,
+        force_unverified: true,
+        account: Some("eu".to_owned()),
+        livemode: Some(false),
+        connect: Some(true),
+        status: EndpointStatus::Disabled,
+        at_provider: Some(AtProvider {
+            id: Some("we_1".to_owned()),
+            url: "https://hooks.example.com/webhooks/1".to_owned(),
+            enabled_events: vec!["charge.failed".to_owned(), "*".to_owned()],
+            api_version: Some("2025-03-31.basil".to_owned()),
+            metadata: [("a".to_owned(), "b".to_owned())].into(),
+            retiring: vec![("we_0".to_owned(), START)],
+        }),
+        matched: vec![(old.id(), START)],
     };
     for (n, provider) in [(2, "stripe"), (1, "stripe"), (2, "github"), (3, "stripe")] {
         store.put_endpoint(endpoint(n, provider)).await.unwrap();

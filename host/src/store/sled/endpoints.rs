@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::endpoint::{Endpoint, EndpointId, Origin, Secret};
+use crate::domain::endpoint::{
+    AtProvider, Endpoint, EndpointId, EndpointStatus, Origin, Secret, SecretId, Validation,
+};
 
 use super::error::RowError;
 use super::layout;
@@ -24,7 +26,46 @@ pub(super) fn row(endpoint: &Endpoint) -> Result<Vec<u8>, RowError> {
             Origin::Config => 0,
             Origin::Api => 1,
         },
+        validation: match endpoint.validation {
+            Validation::VerifySignature => 0,
+            Validation::RetrieveEvent => 1,
+            Validation::None => 2,
+        },
+        force_unverified: endpoint.force_unverified,
+        account: endpoint.account.clone(),
+        livemode: endpoint.livemode,
+        connect: endpoint.connect,
+        status: match endpoint.status {
+            EndpointStatus::Enabled => 0,
+            EndpointStatus::Disabled => 1,
+            EndpointStatus::Creating => 2,
+        },
+        at_provider: endpoint.at_provider.as_ref().map(keep),
+        matched: endpoint.matched.iter().map(|(id, at)| (id.0.clone(), at.as_millis())).collect(),
     })
+}
+
+fn keep(there: &AtProvider) -> rows::AtProvider {
+    rows::AtProvider {
+        id: there.id.clone(),
+        url: there.url.clone(),
+        enabled_events: there.enabled_events.clone(),
+        api_version: there.api_version.clone(),
+        metadata: there.metadata.clone().into_iter().collect(),
+        retiring: there.retiring.iter().map(|(id, at)| (id.clone(), at.as_millis())).collect(),
+    }
+}
+
+fn show_kept(row: rows::AtProvider) -> AtProvider {
+    let retiring = row.retiring.into_iter();
+    AtProvider {
+        id: row.id,
+        url: row.url,
+        enabled_events: row.enabled_events,
+        api_version: row.api_version,
+        metadata: row.metadata.into_iter().collect(),
+        retiring: retiring.map(|(id, at)| (id, Timestamp::from_millis(at))).collect(),
+    }
 }
 
 /// All endpoints, by id.
@@ -41,7 +82,10 @@ pub(super) fn all(table: &Table) -> Result<Vec<Endpoint>, RowError> {
 }
 
 fn show(id: EndpointId, bytes: &[u8]) -> Result<Endpoint, RowError> {
-    let row: rows::Endpoint = rows::decode("an endpoint", bytes)?;
+    let row = rows::Endpoint::decode(bytes)?;
+    let odd = |what: &str, number: u8| {
+        RowError::damaged("an endpoint", format!("its {what} is {number}"))
+    };
     let mut secrets = Vec::with_capacity(row.secrets.len());
     for (value, not_after) in row.secrets {
         let mut secret =
@@ -59,9 +103,29 @@ fn show(id: EndpointId, bytes: &[u8]) -> Result<Endpoint, RowError> {
         origin: match row.origin {
             0 => Origin::Config,
             1 => Origin::Api,
-            other => {
-                return Err(RowError::damaged("an endpoint", format!("its origin is {other}")));
-            }
+            other => return Err(odd("origin", other)),
         },
+        validation: match row.validation {
+            0 => Validation::VerifySignature,
+            1 => Validation::RetrieveEvent,
+            2 => Validation::None,
+            other => return Err(odd("validation", other)),
+        },
+        force_unverified: row.force_unverified,
+        account: row.account,
+        livemode: row.livemode,
+        connect: row.connect,
+        status: match row.status {
+            0 => EndpointStatus::Enabled,
+            1 => EndpointStatus::Disabled,
+            2 => EndpointStatus::Creating,
+            other => return Err(odd("status", other)),
+        },
+        at_provider: row.at_provider.map(show_kept),
+        matched: row
+            .matched
+            .into_iter()
+            .map(|(id, at)| (SecretId(id), Timestamp::from_millis(at)))
+            .collect(),
     })
 }

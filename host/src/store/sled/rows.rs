@@ -331,6 +331,36 @@ pub(super) struct Endpoint {
     pub(super) created_at: u64,
     /// 0 configuration, 1 admin API.
     pub(super) origin: u8,
+    /// 0 signature, 1 retrieval, 2 none. Grown, as all that follows.
+    pub(super) validation: u8,
+    pub(super) force_unverified: bool,
+    pub(super) account: Option<String>,
+    pub(super) livemode: Option<bool>,
+    pub(super) connect: Option<bool>,
+    /// 0 enabled, 1 disabled, 2 creating.
+    pub(super) status: u8,
+    pub(super) at_provider: Option<AtProvider>,
+    /// Fingerprint of a secret, and when it last proved a request, in milliseconds.
+    pub(super) matched: Vec<(String, u64)>,
+}
+
+impl Endpoint {
+    /// Read one, as it was ever written.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+        decode_grown("an endpoint", bytes, 8)
+    }
+}
+
+/// What is kept of an endpoint at its provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AtProvider {
+    pub(super) id: Option<String>,
+    pub(super) url: String,
+    pub(super) enabled_events: Vec<String>,
+    pub(super) api_version: Option<String>,
+    pub(super) metadata: Vec<(String, String)>,
+    /// Identifiers that were replaced, each with the moment from which it may go, in milliseconds.
+    pub(super) retiring: Vec<(String, u64)>,
 }
 
 /// How far something was read; both in milliseconds.
@@ -424,6 +454,14 @@ mod tests {
         let row = Delivery { stand: Stand::Again, written: 7, replayed: Some(7), ..row };
         assert_eq!(Delivery::decode(&postcard::to_allocvec(&row).unwrap()).unwrap(), row);
         assert_eq!(Dead::decode(&[]).unwrap(), Dead { group: 0 });
+        let secrets = vec![("whsec_1", Some(9_u64))];
+        let old = ("stripe", secrets, 300_000_u64, Some("shop"), 7_u64, 1_u8);
+        let row = Endpoint::decode(&postcard::to_allocvec(&old).unwrap()).unwrap();
+        assert_eq!((row.provider.as_str(), row.origin, row.status), ("stripe", 1, 0));
+        assert_eq!(
+            (row.validation, row.livemode, row.at_provider, row.matched),
+            (0, None, None, vec![])
+        );
         let old = postcard::to_allocvec(&[[7_u64; 4], [7; 4]]).unwrap();
         assert_eq!(Counters::decode(&old).unwrap().dead, None);
         let new = postcard::to_allocvec(&Counters::NEW).unwrap();

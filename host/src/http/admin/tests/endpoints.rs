@@ -24,8 +24,10 @@ async fn an_endpoint_is_made_shown_and_removed_and_no_secret_shows() {
             "url": format!("https://hooks.example.com/webhooks/{id}"),
             "secrets": [{
                 "id": secret.0, "not_after": null, "last_matched_at": null,
-                "last_matched_at_ms": null,
+                "last_matched_at_ms": null, "safe_to_retire": false,
+                "retire": "it is the only one that proves anything",
             }],
+            "status": "enabled", "validation": "verify_signature", "provider_id": null,
         }),
     );
     let kept = host.endpoints.list()[0].clone();
@@ -61,7 +63,7 @@ async fn what_is_asked_wrongly_is_named() {
     for (body, code, param) in [
         ("", "body_invalid", Value::Null),
         ("[]", "body_invalid", Value::Null),
-        (r#"{"provider": "stripe"}"#, "body_invalid", Value::Null),
+        (r#"{"provider": "stripe"}"#, "parameter_invalid", json!("secrets")),
         (r#"{"provider": "stripe", "secrets": "hush"}"#, "parameter_invalid", json!("secrets")),
         (
             r#"{"provider": "stripe", "secrets": ["hush", 1]}"#,

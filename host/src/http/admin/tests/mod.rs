@@ -15,12 +15,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{AdminConfig, AdminDeps, AdminServer};
 use crate::dispatch::pauses::{PauseDeps, Pauses};
+use crate::domain::backoff::Backoff;
 use crate::domain::clock::{ManualClock, Timestamp};
 use crate::domain::endpoint::Secret;
 use crate::domain::event::Source;
 use crate::domain::plugin::{CapabilityRequest, CodeDigest, Limits, Subscription};
 use crate::http::Metrics;
 use crate::http::testing::{Client, Reply};
+use crate::ingest::at_stripe::AtStripe;
 use crate::ingest::endpoints::Endpoints;
 use crate::plugin::routes::{PluginReport, PluginStatus, Routes, RoutingTable};
 use crate::plugin::tests::{engine_of, load};
@@ -30,6 +32,7 @@ use crate::provider::stripe::StripeProvider;
 use crate::provider::testing::{NOW, endpoint};
 use crate::store::memory::{MemoryStore, event};
 use crate::store::{NewEvent, Store as _};
+use crate::stripe::{Accounts, ApiLimits, StripeApi};
 
 pub(crate) const TOKEN: &str = "sbx_0123456789abcdef";
 
@@ -45,6 +48,11 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) async fn start() -> Self {
+        Self::with(Accounts::default()).await
+    }
+
+    /// With the keys of these accounts at Stripe.
+    async fn with(accounts: Accounts) -> Self {
         let store = Arc::new(MemoryStore::default());
         let providers = Providers::new(vec![Arc::new(StripeProvider::default())]);
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(NOW * 1_000 + 500)));
@@ -57,9 +65,14 @@ impl Host {
         let engine = engine_of(EngineConfig { pool: 0, ..EngineConfig::default() });
         let deps = PauseDeps { store: store.clone(), routes: routes.clone(), clock: clock.clone() };
         let (_, pauses) = Pauses::new(deps);
+        let public_url = Some("https://hooks.example.com/".to_owned());
+        let api = StripeApi::new(quick(), clock.clone()).unwrap();
+        let at_stripe =
+            AtStripe::new(endpoints.clone(), accounts, api, clock.clone(), public_url.clone());
         let deps = AdminDeps {
             store: store.clone(),
             endpoints: endpoints.clone(),
+            at_stripe,
             routes: routes.clone(),
             providers,
             engine: engine.clone(),
@@ -70,7 +83,7 @@ impl Host {
         };
         let mut config =
             AdminConfig::new((Ipv4Addr::LOCALHOST, 0).into(), Secret::new(TOKEN).unwrap());
-        config.public_url = Some("https://hooks.example.com/".into());
+        config.public_url = public_url;
         let (server, handle) = AdminServer::new(deps, config).await.unwrap();
         let shutdown = CancellationToken::new();
         tokio::spawn(server.run(shutdown.clone()));
@@ -163,6 +176,12 @@ impl Host {
         };
         self.store.accept(vec![new]).await.unwrap();
     }
+}
+
+/// One try, at once.
+fn quick() -> ApiLimits {
+    let backoff = Backoff { attempts: 1, ..ApiLimits::default().backoff };
+    ApiLimits { backoff, ..ApiLimits::default() }
 }
 
 fn charge_counter() -> PluginReport {

@@ -16,6 +16,7 @@ use crate::http::metrics::Metrics;
 use crate::http::testing::Client;
 use crate::ingest::Ingest;
 use crate::ingest::endpoints::Endpoints;
+use crate::ingest::validate::Validator;
 use crate::plugin::routes::Routes;
 use crate::provider::Providers;
 use crate::provider::stripe::StripeProvider;
@@ -52,7 +53,7 @@ impl Host {
             endpoints: endpoints.await.unwrap(),
             providers,
             ingest: Ingest::new(store.clone(), Routes::default(), clock.clone()),
-            clock,
+            validator: Validator::offline(clock),
             metrics: Metrics::new(),
         };
         let (metrics, ingest) = (deps.metrics.clone(), deps.ingest.clone());
