@@ -16,6 +16,7 @@ mod histories;
 mod ordering;
 mod poison;
 mod quickstart;
+mod reconcile;
 mod reload;
 mod sandbox;
 mod senders;

@@ -5,6 +5,7 @@ mod again;
 mod effects;
 mod endpoints;
 mod lists;
+mod reconcile;
 mod things;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -78,6 +79,7 @@ impl Host {
             engine: engine.clone(),
             policy: Policy::default(),
             pauses,
+            reconcile: None,
             clock,
             metrics: Metrics::new(),
         };
