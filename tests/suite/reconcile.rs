@@ -47,11 +47,11 @@ async fn what_a_kill_swallowed_is_fetched_and_handled() {
 
     fake.with(|world| {
         for n in 0..250 {
-            world.events.push(event(&format!("missed_{n:03}"), 1));
+            world.events.push(event(&format!("missed_{n:03}"), 0));
         }
-        world.events.push(event("connected", 1).of(CONNECTED));
+        world.events.push(event("connected", 0).of(CONNECTED));
         // Another mode's are another key's.
-        world.events.push(event("live", 1).live());
+        world.events.push(event("live", 0).live());
         world.faults.push(Fault::once("/v1/events", What::RateLimited(Some(1))));
         world.faults.push(Fault::once("/v1/events", What::Cut));
         world.faults.push(Fault::once("/v1/events", What::Status(502)));
