@@ -1,6 +1,7 @@
 //! `/reconcile`: looking for the events that no webhook brought, and how that stands.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -16,6 +17,10 @@ use super::{Answer, App};
 use crate::domain::clock::Timestamp;
 use crate::http::problem::Problem;
 use crate::reconcile::{Found, HORIZON, LostGround, ReconcileHandle, Status, Wish};
+
+/// How much longer ago than Stripe's list reaches a look may be asked for: `30d` as it is typed is
+/// longer ago when it comes here.
+const SLACK: Duration = Duration::from_secs(3_600);
 
 const SHAPE: &str = "some of `account` (a string), `since` (a time) and `dry_run` (a boolean)";
 
@@ -107,7 +112,7 @@ pub(super) async fn look(
         let wanted: Wanted = object(&body, SHAPE)?;
         let since = moment("since", wanted.since)?;
         let now = app.deps.clock.now();
-        if since.is_some_and(|since| since.plus(HORIZON) < now) {
+        if since.is_some_and(|since| since.plus(HORIZON + SLACK) < now) {
             let message = "Stripe lists the events of 30 days, and this is longer ago";
             return Err(invalid("since", message));
         }
@@ -124,7 +129,11 @@ pub(super) async fn look(
                 });
                 !progress.progress.is_cancelled()
             };
-            let looked = handle.look(account.as_deref(), wish, &tell).await;
+            // Dropped between two transitions of the store: nothing is half done.
+            let looked = tokio::select! {
+                looked = handle.look(account.as_deref(), wish, &tell) => looked,
+                () = operation.progress.cancelled() => return Err("cancelled".to_owned()),
+            };
             let looked = looked.map_err(|error| error.to_string())?;
             let failed: Vec<_> = looked
                 .iter()
