@@ -34,8 +34,8 @@ struct ExplainView<'a> {
     /// How it came, in words.
     how: String,
     endpoint: String,
-    /// What it rests on: `signature`, `retrieved` or `none`.
-    proof: &'static str,
+    /// What it rests on: `signature`, `retrieved` or `none`; null for one that was made here.
+    proof: Option<&'static str>,
     /// Fingerprint of the secret that proved it, or the request it came in; empty for none.
     secret: &'a str,
     made: Option<MadeView<'a>>,
@@ -109,7 +109,8 @@ fn how(stored: &StoredEvent) -> String {
         }
         Source::Host(_) => format!("signalbox tells of itself; {depth} events led to it"),
         _ => {
-            let told = Proved::of(&stored.event).told(&stored.event);
+            let told = Proved::of(&stored.event).map(|proved| proved.told(&stored.event));
+            let told = told.unwrap_or_else(|| "with no proof kept".to_owned());
             format!("posted to the endpoint {}, {told}", stored.endpoint)
         }
     }
@@ -229,7 +230,7 @@ pub(super) async fn show(State(app): State<App>, Name(id): Name, params: Params)
         source: stored.source.name(),
         how: how(&stored),
         endpoint: stored.endpoint.to_string(),
-        proof: Proved::of(event).name(),
+        proof: Proved::of(event).map(|proved| proved.name()),
         secret: &event.secret.0,
         made: stored.source.made().map(MadeView::new),
         plugins: explained
