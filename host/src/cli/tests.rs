@@ -168,7 +168,7 @@ async fn every_refusal_has_its_exit_code_and_says_what_to_do() {
         listener.local_addr().unwrap().to_string()
     };
     let foreign = format!("{}/foreign", host.url());
-    let table: [(&[&str], Exit, &str); 10] = [
+    let table: [(&[&str], Exit, &str); 12] = [
         (&["events", "show", "evt_none"], Exit::NotFound, "No such event: evt_none"),
         (&["events", "raw", "evt/../none"], Exit::NotFound, "No such event"),
         (&["events", "list", "--status", "odd"], Exit::Usage, "unknown status (`status`)"),
