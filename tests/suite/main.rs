@@ -12,6 +12,7 @@
 
 mod crash;
 mod crash_effects;
+mod endpoints;
 mod histories;
 mod ordering;
 mod poison;

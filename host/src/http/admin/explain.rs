@@ -34,8 +34,8 @@ struct ExplainView<'a> {
     /// How it came, in words.
     how: String,
     endpoint: String,
-    /// What it rests on: `signature`, `retrieved` or `none`.
-    proof: &'static str,
+    /// What it rests on: `signature`, `retrieved` or `none`; null for one that was made here.
+    proof: Option<&'static str>,
     /// Fingerprint of the secret that proved it, or the request it came in; empty for none.
     secret: &'a str,
     made: Option<MadeView<'a>>,
@@ -113,7 +113,8 @@ fn how(stored: &StoredEvent) -> String {
             format!("no webhook brought it: it was found in the provider's list, {told}")
         }
         _ => {
-            let told = Proved::of(&stored.event).told(&stored.event);
+            let told = Proved::of(&stored.event).map(|proved| proved.told(&stored.event));
+            let told = told.unwrap_or_else(|| "with no proof kept".to_owned());
             format!("posted to the endpoint {}, {told}", stored.endpoint)
         }
     }
@@ -233,7 +234,7 @@ pub(super) async fn show(State(app): State<App>, Name(id): Name, params: Params)
         source: stored.source.name(),
         how: how(&stored),
         endpoint: stored.endpoint.to_string(),
-        proof: Proved::of(event).name(),
+        proof: Proved::of(event).map(|proved| proved.name()),
         secret: &event.secret.0,
         made: stored.source.made().map(MadeView::new),
         plugins: explained

@@ -2,6 +2,7 @@
 
 mod access;
 mod again;
+mod at_stripe;
 mod effects;
 mod endpoints;
 mod lists;
