@@ -45,7 +45,7 @@ async fn missed_events_are_taken_oldest_first_as_stripe_wrote_them() {
         on_behalf_of: None,
         at: NOW.as_millis(),
     };
-    assert_eq!(Proved::of(&first.event), proved);
+    assert_eq!(Proved::of(&first.event), Some(proved));
     assert_eq!(first.endpoint, setup.home);
 
     let again = setup.look().await.unwrap();
