@@ -12,10 +12,12 @@
 
 mod crash;
 mod crash_effects;
+mod endpoints;
 mod histories;
 mod ordering;
 mod poison;
 mod quickstart;
+mod reconcile;
 mod reload;
 mod sandbox;
 mod senders;

@@ -31,6 +31,7 @@ mod events;
 mod explain;
 mod objects;
 mod plugins;
+mod reconcile;
 mod replay;
 mod serve;
 mod shadow;
@@ -91,6 +92,7 @@ enum Command {
     /// Manage the URLs that providers post to
     #[command(subcommand)]
     Endpoints(endpoints::Command),
+    Reconcile(reconcile::Args),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config_command::Command),
@@ -118,6 +120,7 @@ impl Command {
             Self::Objects(command) => objects::run(command, cx).await,
             Self::Plugins(command) => plugins::run(command, cx).await,
             Self::Endpoints(command) => endpoints::run(command, cx).await,
+            Self::Reconcile(args) => reconcile::run(args, cx).await,
             Self::Config(command) => config_command::run(command, cx),
             Self::Compact(args) => compact::run(args, cx),
             Self::Completion(args) => completion::run(args, cx),

@@ -28,7 +28,7 @@ fn the_commands_are_well_formed_and_each_has_examples() {
     }
     let mut all = Vec::new();
     leaves(&Cli::command(), "", &mut all);
-    assert_eq!(all.len(), 40, "{all:?}");
+    assert_eq!(all.len(), 41, "{all:?}");
     for (path, after) in all {
         assert!(
             after.contains(&format!("{} ", path.trim())) || after.contains(path.trim()),
@@ -169,7 +169,7 @@ async fn every_refusal_has_its_exit_code_and_says_what_to_do() {
         listener.local_addr().unwrap().to_string()
     };
     let foreign = format!("{}/foreign", host.url());
-    let table: [(&[&str], Exit, &str); 11] = [
+    let table: [(&[&str], Exit, &str); 12] = [
         (&["events", "show", "evt_none"], Exit::NotFound, "No such event: evt_none"),
         (&["events", "raw", "evt/../none"], Exit::NotFound, "No such event"),
         (&["events", "list", "--status", "odd"], Exit::Usage, "unknown status (`status`)"),

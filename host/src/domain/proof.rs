@@ -32,13 +32,13 @@ pub enum Proved {
 }
 
 impl Proved {
-    /// What `event` rests on.
+    /// What `event` rests on; `None` where nothing is kept that says so: events made here.
     #[must_use]
-    pub fn of(event: &VerifiedEvent) -> Self {
-        let header = event.proof.iter().find(|header| header.name == HEADER);
-        header
-            .and_then(|header| serde_json::from_slice(&header.value).ok())
-            .unwrap_or(Self::Signature)
+    pub fn of(event: &VerifiedEvent) -> Option<Self> {
+        match event.proof.iter().find(|header| header.name == HEADER) {
+            Some(header) => serde_json::from_slice(&header.value).ok(),
+            None => (!event.proof.is_empty()).then_some(Self::Signature),
+        }
     }
 
     /// The header that says so; none for a signature, which is a header itself.
@@ -93,7 +93,9 @@ mod tests {
     fn what_an_event_rests_on_is_read_back_from_its_proof() {
         let key = EventKey { provider: "stripe".into(), id: "evt_1".into() };
         let mut event = VerifiedEvent::vouched(key, "a".into(), "x".into(), Bytes::new());
-        assert_eq!(Proved::of(&event), Proved::Signature);
+        assert_eq!(Proved::of(&event), None);
+        event.proof = vec![Header { name: "stripe-signature".into(), value: vec![] }];
+        assert_eq!(Proved::of(&event), Some(Proved::Signature));
         let fetched = Proved::Retrieved {
             account: "eu".into(),
             on_behalf_of: Some("acct_1".into()),
@@ -101,9 +103,9 @@ mod tests {
         };
         for proved in [fetched, Proved::Nothing] {
             event.proof = proved.header().into_iter().collect();
-            assert_eq!(Proved::of(&event), proved);
+            assert_eq!(Proved::of(&event), Some(proved));
         }
         assert_eq!(Proved::Signature.header(), None);
-        assert!(Proved::of(&event).told(&event).contains("by nothing"));
+        assert!(Proved::Nothing.told(&event).contains("by nothing"));
     }
 }

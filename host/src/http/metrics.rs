@@ -23,6 +23,11 @@ use crate::domain::plugin::{Pause, PluginName};
 use crate::store::objects::ObjectFigures;
 use crate::store::{Admission, Backlog, StoreStats};
 
+mod reconcile_figures;
+
+use crate::reconcile;
+use reconcile_figures::Reconcile;
+
 /// Upper bounds in seconds: from below one group commit to the longest body.
 const BUCKETS: [f64; 12] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
@@ -143,6 +148,7 @@ struct Inner {
     objects: Gauge<u64, AtomicU64>,
     ambiguous: Gauge<u64, AtomicU64>,
     plugins: Plugins,
+    reconcile: Reconcile,
 }
 
 impl fmt::Debug for Metrics {
@@ -231,6 +237,7 @@ impl Metrics {
             ambiguous.clone(),
         );
         let plugins = Plugins::register(&mut registry);
+        let reconcile = Reconcile::register(&mut registry);
         let inner = Inner {
             registry,
             events,
@@ -246,6 +253,7 @@ impl Metrics {
             objects,
             ambiguous,
             plugins,
+            reconcile,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -274,6 +282,11 @@ impl Metrics {
     pub(super) fn objects(&self, figures: ObjectFigures) {
         self.inner.objects.set(figures.held);
         self.inner.ambiguous.set(figures.ambiguous);
+    }
+
+    /// How reconciliation stands, by account.
+    pub(super) fn set_reconcile(&self, figures: &BTreeMap<String, reconcile::Figures>) {
+        self.inner.reconcile.set(figures);
     }
 
     /// The figures in Prometheus' text format, those of the store as `stats` and `waits` have them at

@@ -199,8 +199,7 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
     /// A [`Rejection`] when `secret` is not the one that signed it, or the event was altered, or no
     /// signature ever proved it.
     fn verify_again(&self, event: &VerifiedEvent, secret: &Secret) -> Result<(), Rejection> {
-        let proved = Proved::of(event);
-        if proved != Proved::Signature {
+        if let Some(proved) = Proved::of(event).filter(|proved| *proved != Proved::Signature) {
             let message = format!("no signature proves it: it was {}", proved.told(event));
             return Err(Rejection { code: "not_signed", message });
         }

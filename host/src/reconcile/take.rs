@@ -7,6 +7,7 @@ use super::gather::Listed;
 use super::look::{Found, LookError};
 use crate::domain::endpoint::EndpointId;
 use crate::domain::event::{EventKey, Source};
+use crate::domain::proof::Proved;
 use crate::provider::stripe::StripeProvider;
 use crate::store::{Admission, NewEvent, StoreError};
 use crate::stripe::Authority;
@@ -25,7 +26,15 @@ fn read(core: &Core, authority: &Authority, listed: &Listed, home: EndpointId) -
     let now = core.deps.clock.now();
     let account = authority.connected().map(|id| id.as_str());
     match StripeProvider::default().retrieved(listed.body.clone(), account, now) {
-        Ok(event) => Some(core.deps.routes.new_event(event, Source::Reconcile, home, now)),
+        Ok(mut event) => {
+            let proved = Proved::Retrieved {
+                account: authority.account().name.clone(),
+                on_behalf_of: account.map(str::to_owned),
+                at: now.as_millis(),
+            };
+            event.proof = proved.header().into_iter().collect();
+            Some(core.deps.routes.new_event(event, Source::Reconcile, home, now))
+        }
         Err(rejection) => {
             // Nobody can handle it, today or tomorrow: it must not hold up the others.
             let (account, event) = (authority.to_string(), &listed.id);

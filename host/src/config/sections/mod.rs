@@ -3,6 +3,7 @@
 mod outbox;
 mod plugin;
 mod provider;
+mod reconcile;
 mod stripe;
 mod validation;
 
@@ -42,6 +43,7 @@ pub(super) fn config(mut root: Table<'_>) -> Config {
         plugin: plugin::plugin(root.table("plugin"), &base),
         plugins,
         stripe_accounts,
+        reconcile: reconcile::reconcile(root.table("reconcile")),
         dispatch,
         outbox: outbox::outbox(root.table("outbox")),
         mirror: mirror(root.table("mirror")),

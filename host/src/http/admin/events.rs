@@ -43,8 +43,8 @@ struct EventView<'a> {
     related_object: Option<&'a ObjectRef>,
     /// Bytes of the body.
     size: usize,
-    /// What it rests on: `signature`, `retrieved` or `none`.
-    proof: &'static str,
+    /// What it rests on: `signature`, `retrieved` or `none`; null for one that was made here.
+    proof: Option<&'static str>,
     /// Fingerprint of the secret that proved it, or the request it came in; empty for none.
     secret: &'a str,
     deliveries: Vec<DeliverySummary>,
@@ -91,7 +91,7 @@ impl Shared {
             request: event.request_id.as_deref(),
             related_object: event.object.as_ref(),
             size: event.body.len(),
-            proof: Proved::of(event).name(),
+            proof: Proved::of(event).map(|proved| proved.name()),
             secret: &event.secret.0,
             deliveries: of_event(self, &event.key).await?,
         })

@@ -34,8 +34,8 @@ struct ExplainView<'a> {
     /// How it came, in words.
     how: String,
     endpoint: String,
-    /// What it rests on: `signature`, `retrieved` or `none`.
-    proof: &'static str,
+    /// What it rests on: `signature`, `retrieved` or `none`; null for one that was made here.
+    proof: Option<&'static str>,
     /// Fingerprint of the secret that proved it, or the request it came in; empty for none.
     secret: &'a str,
     made: Option<MadeView<'a>>,
@@ -109,14 +109,16 @@ fn how(stored: &StoredEvent) -> String {
         }
         Source::Host(_) => format!("signalbox tells of itself; {depth} events led to it"),
         Source::Reconcile => {
-            "no webhook brought it: it was found in the provider's own list and fetched by key"
-                .to_owned()
+            format!("no webhook brought it: it was found in the provider's list, {}", told(stored))
         }
-        _ => {
-            let told = Proved::of(&stored.event).told(&stored.event);
-            format!("posted to the endpoint {}, {told}", stored.endpoint)
-        }
+        _ => format!("posted to the endpoint {}, {}", stored.endpoint, told(stored)),
     }
+}
+
+/// What it rests on.
+fn told(stored: &StoredEvent) -> String {
+    let told = Proved::of(&stored.event).map(|proved| proved.told(&stored.event));
+    told.unwrap_or_else(|| "with no proof kept".to_owned())
 }
 
 /// What is odd about one that matches and has no delivery, or the other way round.
@@ -233,7 +235,7 @@ pub(super) async fn show(State(app): State<App>, Name(id): Name, params: Params)
         source: stored.source.name(),
         how: how(&stored),
         endpoint: stored.endpoint.to_string(),
-        proof: Proved::of(event).name(),
+        proof: Proved::of(event).map(|proved| proved.name()),
         secret: &event.secret.0,
         made: stored.source.made().map(MadeView::new),
         plugins: explained

@@ -167,8 +167,8 @@ fn webhook_url(base: Option<&str>, id: EndpointId, live: bool) -> Result<String,
         None => return Err(bad(format!("`{base}` names no host"))),
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.').to_ascii_lowercase();
-            let below = |end: &&str| name == **end || name.ends_with(&format!(".{end}"));
-            if !name.contains('.') || PRIVATE_NAMES.iter().any(|end| below(&end)) {
+            let below = |end: &str| name == end || name.ends_with(&format!(".{end}"));
+            if !name.contains('.') || PRIVATE_NAMES.into_iter().any(below) {
                 let message = format!("`{name}` is a name of this machine or network; {LOCAL}");
                 return Err(bad(message));
             }

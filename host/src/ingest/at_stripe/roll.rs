@@ -186,6 +186,7 @@ impl AtStripe {
         id: EndpointId,
         secret: Secret,
     ) -> Result<Arc<Endpoint>, AtStripeError> {
+        let _turn = self.inner.turn.lock().await;
         self.own(id)?;
         let new = secret.id();
         let changed = self.inner.endpoints.change(id, |endpoint| {
@@ -205,6 +206,7 @@ impl AtStripe {
         secret: &SecretId,
         force: bool,
     ) -> Result<Arc<Endpoint>, AtStripeError> {
+        let _turn = self.inner.turn.lock().await;
         let endpoint = self.own(id)?;
         let endpoints = &self.inner.endpoints;
         if !endpoint.secrets.iter().any(|known| known.id() == *secret) {

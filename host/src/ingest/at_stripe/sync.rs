@@ -186,13 +186,21 @@ impl Run<'_> {
         told.extend(made.iter().cloned());
         if age < ANSWER_KEPT {
             let mut id = made.first().cloned();
+            let (mut outcome, mut note) = (SyncOutcome::Finished, None);
             if !self.wish.dry_run {
-                let finished = self.at_stripe.finish(endpoint, authority).await?;
-                id = finished.at_provider.as_ref().and_then(|there| there.id.clone());
-                told.extend(id.clone());
+                match self.at_stripe.finish(endpoint, authority).await {
+                    Ok(finished) => {
+                        id = finished.at_provider.as_ref().and_then(|there| there.id.clone());
+                        told.extend(id.clone());
+                    }
+                    // Stripe's last word on it: nothing is left on either side.
+                    Err(AtStripeError::Stripe(error)) => {
+                        (outcome, note) = (SyncOutcome::Undone, Some(error.to_string()));
+                    }
+                    Err(other) => return Err(other),
+                }
             }
-            let note = None;
-            self.tell(Some(endpoint.id), id, &there.url, SyncOutcome::Finished, note);
+            self.tell(Some(endpoint.id), id, &there.url, outcome, note);
             return Ok(());
         }
         // Its secret can no longer be had: an endpoint without one proves nothing.
@@ -248,7 +256,8 @@ impl Run<'_> {
         }
         if there.id.as_deref().is_some_and(|known| known != remote.id) {
             let note = format!(
-                "Stripe posts each event twice; if {} is not meant, delete it at Stripe",
+                "Stripe posts each event twice; if {} is the answer that a `roll-secret --replace` \
+                 lost, ask for the same again, else delete it at Stripe",
                 remote.id
             );
             self.tell_of(id, remote, SyncOutcome::Duplicate, Some(note));

@@ -13,8 +13,8 @@ use crate::stripe::Call;
 /// Where they are.
 pub(super) const PATH: &str = "/v1/webhook_endpoints";
 
-/// An endpoint as Stripe answers it.
-#[derive(Debug, Clone, Deserialize)]
+/// An endpoint as Stripe answers it. Not shown by `Debug`: it may hold a secret.
+#[derive(Clone, Deserialize)]
 pub(super) struct Remote {
     pub(super) id: String,
     pub(super) url: String,

@@ -52,7 +52,9 @@ impl Matches {
         let inner = &self.endpoints.inner;
         let all: Vec<Arc<Entry>> = inner.table.load().values().cloned().collect();
         for entry in all {
-            if entry.seen() == entry.endpoint.matched {
+            // What is declared in both places has its row, and may have it again.
+            let shadows = inner.shadowed.contains(&entry.endpoint.id);
+            if shadows || entry.seen() == entry.endpoint.matched {
                 continue;
             }
             let _turn = inner.change.lock().await;
@@ -124,6 +126,13 @@ mod tests {
         let hundred = Some(Timestamp::from_secs(100));
         assert_eq!(again.last_matched(endpoint(1).id, &first), hundred);
         assert_eq!(again.last_matched(made.id, &second), hundred);
+        // One that is declared and was made here too keeps its own row.
+        let both = load(vec![endpoint(1), endpoint(2)]).await;
+        both.matched(endpoint(2).id, &first);
+        Matches::new(both).write().await.unwrap();
+        let kept = store.endpoints().await.unwrap();
+        let kept = kept.iter().find(|kept| kept.id == endpoint(2).id).unwrap();
+        assert_eq!(kept.secrets, made.secrets);
         // No longer declared: what is kept of its matches makes no endpoint.
         assert_eq!(load(vec![]).await.list().len(), 1);
     }

@@ -46,6 +46,8 @@ struct Inner {
     store: Arc<dyn Store>,
     providers: Providers,
     clock: Arc<dyn Clock>,
+    /// Those of the store that the configuration declares too, and that wait there unchanged.
+    shadowed: HashSet<EndpointId>,
     /// Held over each change, so that the store and the table change in the same order.
     change: Mutex<()>,
 }
@@ -194,11 +196,14 @@ impl Endpoints {
                 Origin::Config => drop(matched.insert(endpoint.id, endpoint.matched)),
             }
         }
-        let mut seen = HashSet::with_capacity(declared.len());
+        let (mut seen, mut shadowed) = (HashSet::with_capacity(declared.len()), HashSet::new());
         for endpoint in declared {
             check(&providers, &endpoint)?;
             if !seen.insert(endpoint.id) {
                 return Err(EndpointError::Twice(endpoint.id));
+            }
+            if table.contains_key(&endpoint.id) {
+                shadowed.insert(endpoint.id);
             }
             let matched = matched.remove(&endpoint.id).unwrap_or_default();
             let endpoint = Endpoint { origin: Origin::Config, matched, ..endpoint };
@@ -206,7 +211,7 @@ impl Endpoints {
         }
         table.values().for_each(|entry| warn(&entry.endpoint));
         let table = ArcSwap::from_pointee(table);
-        let inner = Inner { table, store, providers, clock, change: Mutex::new(()) };
+        let inner = Inner { table, store, providers, clock, shadowed, change: Mutex::new(()) };
         Ok(Self { inner: Arc::new(inner) })
     }
 

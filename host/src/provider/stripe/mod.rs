@@ -25,7 +25,6 @@ use bytes::Bytes;
 
 use super::{Lookup, Proof, Provider, RawRequest, Rejection, Thin};
 use crate::domain::clock::Timestamp;
-use crate::domain::endpoint::SecretId;
 use crate::domain::event::{EventKey, Header, VerifiedEvent};
 use crate::domain::object::Sighting;
 use envelope::Envelope;
@@ -89,9 +88,9 @@ impl Provider for StripeProvider {
 }
 
 impl StripeProvider {
-    /// An event that Stripe's API answered with, to whoever holds the key of its account: the
-    /// connection proves it, so there is no signature and no secret. `account` is the connected
-    /// account it was asked for, if any; an answer need not repeat it.
+    /// An event that Stripe's API answered with, to whoever holds the key of its account. `account`
+    /// is the connected account it was asked for, if any; an answer need not repeat it. What it
+    /// rests on is the caller's to write into its proof.
     ///
     /// # Errors
     /// A [`Rejection`] when it is no event, or another account's.
@@ -110,20 +109,9 @@ impl StripeProvider {
                 message: format!("Stripe was asked for events of {asked} and answered {said}'s"),
             });
         }
-        Ok(VerifiedEvent {
-            key: EventKey { provider: self.name().to_owned(), id: envelope.id },
-            kind: envelope.kind,
-            account: envelope.account.or_else(|| account.map(str::to_owned)),
-            livemode: envelope.livemode,
-            api_version: envelope.api_version,
-            request_id: envelope.request_id,
-            occurred_at: envelope.created.unwrap_or(now),
-            object: envelope.object,
-            content_type: "application/json".to_owned(),
-            body,
-            proof: Vec::new(),
-            secret: SecretId(String::new()),
-        })
+        let event = self.event(envelope, body, now);
+        let account = event.account.or_else(|| account.map(str::to_owned));
+        Ok(VerifiedEvent { account, ..event })
     }
 
     /// The order matters: nothing of the body is parsed before the signature is proved, and

@@ -11,6 +11,7 @@ use stand_in::{Fault, NOW, Setup};
 
 use super::*;
 use crate::domain::event::{ObjectRef, Source};
+use crate::domain::proof::Proved;
 use crate::store::NewEvent;
 
 fn secs(ago: u64) -> u64 {
@@ -39,7 +40,12 @@ async fn missed_events_are_taken_oldest_first_as_stripe_wrote_them() {
     assert_eq!(first.event.occurred_at.as_secs(), secs(4_100));
     let object = ObjectRef { kind: "customer".to_owned(), id: "cus_1".to_owned() };
     assert_eq!(first.event.object, Some(object));
-    assert!(first.event.proof.is_empty());
+    let proved = Proved::Retrieved {
+        account: "default".to_owned(),
+        on_behalf_of: None,
+        at: NOW.as_millis(),
+    };
+    assert_eq!(Proved::of(&first.event), Some(proved));
     assert_eq!(first.endpoint, setup.home);
 
     let again = setup.look().await.unwrap();

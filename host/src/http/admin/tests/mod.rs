@@ -2,10 +2,12 @@
 
 mod access;
 mod again;
+mod at_stripe;
 mod effects;
 mod endpoints;
 mod lists;
 mod objects;
+mod reconcile;
 mod things;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -88,6 +90,7 @@ impl Host {
             engine: engine.clone(),
             policy: Policy::default(),
             pauses,
+            reconcile: None,
             clock,
             metrics: Metrics::new(),
         };

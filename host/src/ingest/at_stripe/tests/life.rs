@@ -34,7 +34,8 @@ async fn an_endpoint_is_made_there_and_kept_here_with_its_secret() {
 #[tokio::test]
 async fn what_is_wrong_never_reaches_stripe_and_leaves_nothing() {
     let world = World::new().await;
-    let cases: [(&str, fn(&mut Wanted)); 9] = [
+    type Change = fn(&mut Wanted);
+    let cases: [(&str, Change); 9] = [
         ("account", |w| w.account = Some("eu".into())),
         ("livemode", |w| {
             (w.account, w.livemode) = (Some("default".into()), Some(true));

@@ -50,6 +50,21 @@ async fn what_was_begun_and_lost_is_finished_with_its_secret() {
 }
 
 #[tokio::test]
+async fn what_stripe_refuses_at_last_is_undone() {
+    let world = World::new().await;
+    world.fail(Fault::LoseAllAfter);
+    let AtStripeError::Open { id, .. } = world.at.create(&wanted()).await.unwrap_err() else {
+        panic!("not open")
+    };
+    world.fake.there.lock().unwrap().clear();
+    world.fail(Fault::Refuse);
+    let report = world.sync(Adopt::Ours).await;
+    assert_eq!(report.data[0].outcome, SyncOutcome::Undone);
+    assert!(report.data[0].note.as_ref().unwrap().contains("refuses"), "{report:#?}");
+    assert!(world.endpoints.get(id).is_none());
+}
+
+#[tokio::test]
 async fn what_was_prepared_and_never_asked_for_is_made_or_undone() {
     let mut world = World::new().await;
     world.fail(Fault::LoseAllAfter);
