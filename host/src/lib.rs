@@ -29,7 +29,7 @@
 //! 1  store, provider, net                  what is kept; what is genuine; whom a client trusts
 //! 2  plugin, stripe                        the sandbox (alone knows wasmtime); Stripe's API
 //! 3  registry, ingest, dispatch, outbox,
-//!    replay, retention                     the moving parts
+//!    replay, retention, reconcile          the moving parts
 //! 4  http                                  what the world sees (alone knows hyper and axum)
 //! 5  config, telemetry, app, cli           the wiring
 //! ```
@@ -46,6 +46,7 @@ pub mod stripe;
 pub mod dispatch;
 pub mod ingest;
 pub mod outbox;
+pub mod reconcile;
 pub mod registry;
 pub mod replay;
 pub mod retention;

@@ -22,6 +22,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("outbox", 3),
     ("replay", 3),
     ("retention", 3),
+    ("reconcile", 3),
     ("http", 4),
     ("config", 5),
     ("telemetry", 5),

@@ -44,6 +44,8 @@ pub enum Source {
     Reply(Made),
     /// signalbox tells of itself.
     Host(Made),
+    /// No webhook brought it: it was found in the provider's own list.
+    Reconcile,
 }
 
 /// What is known of an event that was made here.
@@ -66,6 +68,7 @@ impl Source {
             Self::Emitted(_) => "emitted",
             Self::Reply(_) => "reply",
             Self::Host(_) => "host",
+            Self::Reconcile => "reconcile",
         }
     }
 
@@ -73,7 +76,7 @@ impl Source {
     #[must_use]
     pub const fn made(&self) -> Option<&Made> {
         match self {
-            Self::Webhook => None,
+            Self::Webhook | Self::Reconcile => None,
             Self::Emitted(made) | Self::Reply(made) | Self::Host(made) => Some(made),
         }
     }

@@ -94,6 +94,16 @@ pub enum Notice {
         /// How many since the last notice.
         count: u64,
     },
+    /// `signalbox.reconcile.lost_ground`: nobody looked for so long that the provider no longer
+    /// lists what happened at the beginning of that time. What was missed then stays missed.
+    LostGround {
+        /// The operator's name of the account, and the connected account after a slash.
+        account: String,
+        /// From this moment on nobody looked.
+        from: Timestamp,
+        /// From this moment on the provider's list was read again.
+        until: Timestamp,
+    },
 }
 
 impl Notice {
@@ -109,6 +119,7 @@ impl Notice {
             Self::PluginRefused { .. } => "signalbox.plugin.refused",
             Self::PluginRemoved { .. } => "signalbox.plugin.removed",
             Self::RequestRejected { .. } => "signalbox.request.rejected",
+            Self::LostGround { .. } => "signalbox.reconcile.lost_ground",
         }
     }
 
@@ -154,6 +165,12 @@ impl Notice {
                 "endpoint": endpoint.to_string(),
                 "code": code,
                 "count": count,
+            }),
+            Self::LostGround { account, from, until } => json!({
+                "object": "lost_ground",
+                "account": account,
+                "from": from.as_secs(),
+                "until": until.as_secs(),
             }),
         }
     }

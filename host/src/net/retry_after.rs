@@ -1,4 +1,4 @@
-//! The `Retry-After` header: how long a server asks to be left alone.
+//! The `Retry-After` header (how long a server asks to be left alone), and HTTP's dates.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -11,8 +11,13 @@ pub(crate) fn parse(value: &str, now: Timestamp) -> Option<Duration> {
         // More seconds than fit are for ever; the caller has its own bound.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let at = httpdate::parse_http_date(value).ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(Timestamp::from_secs(at.as_secs()).since(now))
+    Some(date(value)?.since(now))
+}
+
+/// The moment of an HTTP date.
+pub(crate) fn date(value: &str) -> Option<Timestamp> {
+    let at = httpdate::parse_http_date(value.trim()).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_secs(at.as_secs()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod cursors;
 #[cfg(test)]
 pub(crate) mod memory;
 mod query;

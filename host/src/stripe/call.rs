@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::ApiError;
+use crate::domain::clock::Timestamp;
 
 /// Longest path of a call in bytes, as long as most servers take a whole line.
 pub(super) const MAX_PATH: usize = 2_048;
@@ -116,6 +117,19 @@ impl Call {
         self
     }
 
+    /// What it is about, e.g. `/v1/events`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The value of a parameter of the query.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let mut all = self.query.iter();
+        all.find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// Whether it may be sent again when it is not known what became of it.
     pub(super) const fn is_repeatable(&self) -> bool {
         match self.method {
@@ -145,6 +159,8 @@ impl Call {
 pub struct Answer {
     /// Stripe's name for the request, for its support.
     pub request_id: Option<String>,
+    /// The present moment by Stripe's clock, to the second.
+    pub date: Option<Timestamp>,
     /// The very bytes.
     pub body: Bytes,
 }

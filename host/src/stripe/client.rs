@@ -9,8 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect, retry};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
@@ -82,6 +85,20 @@ pub struct StripeApi(Arc<Inner>);
 impl fmt::Debug for StripeApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StripeApi").field("limits", &self.0.limits).finish_non_exhaustive()
+    }
+}
+
+/// Makes calls: Stripe's API, or what stands for it in a test.
+#[async_trait]
+pub trait Calls: Send + Sync + fmt::Debug + 'static {
+    /// Make `call` for the account that `authority` is for.
+    async fn call(&self, authority: &Authority, call: &Call) -> Result<Answer, ApiError>;
+}
+
+#[async_trait]
+impl Calls for StripeApi {
+    async fn call(&self, authority: &Authority, call: &Call) -> Result<Answer, ApiError> {
+        Self::call(self, authority, call).await
     }
 }
 
@@ -228,7 +245,12 @@ impl StripeApi {
         }
         let body = self.read(authority, response, self.0.limits.answer_bytes).await?;
         let request_id = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-        Ok(Answer { request_id: request_id.map(str::to_owned), body })
+        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+        Ok(Answer {
+            request_id: request_id.map(str::to_owned),
+            date: date.and_then(retry_after::date),
+            body,
+        })
     }
 
     fn request(&self, authority: &Authority, call: &Call) -> Result<RequestBuilder, ApiError> {

@@ -9,9 +9,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::authority::Authority;
-use super::call::Call;
-use super::client::StripeApi;
+use super::call::{Answer, Call};
+use super::client::Calls;
 use super::error::ApiError;
+use crate::domain::clock::Timestamp;
 
 /// Most pages of one list: ten million objects. A list with more is taken for one without an end.
 const MOST_PAGES: usize = 100_000;
@@ -32,10 +33,12 @@ pub struct Page {
     pub items: Vec<Item>,
     /// Whether the list goes on.
     pub has_more: bool,
+    /// The present moment by Stripe's clock.
+    pub date: Option<Timestamp>,
 }
 
 impl Page {
-    fn read(body: &[u8]) -> Result<Self, ApiError> {
+    fn read(answer: &Answer) -> Result<Self, ApiError> {
         #[derive(Deserialize)]
         struct Whole {
             data: Vec<Box<RawValue>>,
@@ -46,13 +49,13 @@ impl Page {
             id: String,
         }
         let malformed = |error: serde_json::Error| ApiError::Malformed { cause: error.to_string() };
-        let whole: Whole = serde_json::from_slice(body).map_err(malformed)?;
+        let whole: Whole = serde_json::from_slice(&answer.body).map_err(malformed)?;
         let item = |raw: Box<RawValue>| {
             let named: Named = serde_json::from_str(raw.get()).map_err(malformed)?;
             Ok(Item { id: named.id, raw })
         };
         let items = whole.data.into_iter().map(item).collect::<Result<_, ApiError>>()?;
-        Ok(Self { items, has_more: whole.has_more })
+        Ok(Self { items, has_more: whole.has_more, date: answer.date })
     }
 }
 
@@ -87,8 +90,8 @@ impl List {
     /// The next page; `None` after the last. After an error the same page is asked for again.
     ///
     /// # Errors
-    /// As [`StripeApi::call`], and [`ApiError::Loop`].
-    pub async fn next(&mut self, api: &StripeApi) -> Result<Option<Page>, ApiError> {
+    /// As [`Calls::call`], and [`ApiError::Loop`].
+    pub async fn next(&mut self, api: &dyn Calls) -> Result<Option<Page>, ApiError> {
         if self.ended {
             return Ok(None);
         }
@@ -99,7 +102,7 @@ impl List {
                 other => break other?,
             }
         };
-        let page = Page::read(&answer.body)?;
+        let page = Page::read(&answer)?;
         if page.has_more {
             let looped = |cause: &str| ApiError::Loop { cause: cause.to_owned() };
             let last = page.items.last().ok_or_else(|| {

@@ -22,7 +22,7 @@ mod tests;
 pub use account::{Account, AccountId, AccountIdError, Accounts, AccountsError, Connected};
 pub use authority::{Authority, NoKey};
 pub use call::{Answer, Call, Method};
-pub use client::{StripeApi, StripeApiError};
+pub use client::{Calls, StripeApi, StripeApiError};
 pub use error::ApiError;
 pub use key::{ApiKey, KeyError, Mode};
 pub use limits::ApiLimits;

@@ -108,6 +108,11 @@ fn how(stored: &StoredEvent) -> String {
             )
         }
         Source::Host(_) => format!("signalbox tells of itself; {depth} events led to it"),
+        Source::Reconcile => {
+            let told = Proved::of(&stored.event).map(|proved| proved.told(&stored.event));
+            let told = told.unwrap_or_else(|| "with no proof kept".to_owned());
+            format!("no webhook brought it: it was found in the provider's list, {told}")
+        }
         _ => {
             let told = Proved::of(&stored.event).map(|proved| proved.told(&stored.event));
             let told = told.unwrap_or_else(|| "with no proof kept".to_owned());

@@ -72,6 +72,32 @@ impl Provider for StripeProvider {
 }
 
 impl StripeProvider {
+    /// An event that Stripe's API answered with, to whoever holds the key of its account. `account`
+    /// is the connected account it was asked for, if any; an answer need not repeat it. What it
+    /// rests on is the caller's to write into its proof.
+    ///
+    /// # Errors
+    /// A [`Rejection`] when it is no event, or another account's.
+    pub fn retrieved(
+        self,
+        body: Bytes,
+        account: Option<&str>,
+        now: Timestamp,
+    ) -> Result<VerifiedEvent, Rejection> {
+        let envelope = envelope::parse(&body).map_err(Rejection::from)?;
+        if let (Some(said), Some(asked)) = (envelope.account.as_deref(), account)
+            && said != asked
+        {
+            return Err(Rejection {
+                code: "event_account_mismatch",
+                message: format!("Stripe was asked for events of {asked} and answered {said}'s"),
+            });
+        }
+        let event = self.event(envelope, body, now);
+        let account = event.account.or_else(|| account.map(str::to_owned));
+        Ok(VerifiedEvent { account, ..event })
+    }
+
     /// The order matters: nothing of the body is parsed before the signature is proved, and
     /// nothing about its age is told to someone who holds no secret.
     fn judge(&self, request: &RawRequest, proof: Proof<'_>) -> Result<VerifiedEvent, Refusal> {

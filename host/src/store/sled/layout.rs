@@ -45,6 +45,8 @@ pub(super) const DELIVERY: u8 = b'v';
 pub(super) const WAITING: u8 = b'w';
 /// First byte of the index of dead deliveries.
 pub(super) const DEAD: u8 = b'x';
+/// First byte of how far something was read.
+pub(super) const MARK: u8 = b'y';
 
 /// Events per range of the type index: one key per type and range, so 244 keys of the commonest
 /// type stand for a million events, and a listing by type reads at most this many events in vain.
@@ -93,6 +95,11 @@ pub(super) fn dedupe(key: &EventKey) -> Option<Vec<u8>> {
     out.extend(key.provider.as_bytes());
     out.extend(key.id.as_bytes());
     Some(out)
+}
+
+/// `y`, name.
+pub(super) fn mark(name: &str) -> Vec<u8> {
+    [&[MARK], name.as_bytes()].concat()
 }
 
 /// `b`, number of the block (8). Numbers are given out ahead of use: see `accept`.

@@ -45,6 +45,7 @@ mod committer;
 mod jobs;
 
 mod claim;
+mod cursors;
 mod effect_read;
 mod endpoints;
 mod figures;

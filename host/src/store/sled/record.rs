@@ -69,6 +69,7 @@ enum PackedSource {
     Emitted(PackedMade),
     Reply(PackedMade),
     Host(PackedMade),
+    Reconcile,
 }
 
 /// What is known of an event that was made here.
@@ -152,6 +153,7 @@ impl Codec {
                 Source::Emitted(made) => PackedSource::Emitted(PackedMade::of(made)),
                 Source::Reply(made) => PackedSource::Reply(PackedMade::of(made)),
                 Source::Host(made) => PackedSource::Host(PackedMade::of(made)),
+                Source::Reconcile => PackedSource::Reconcile,
             },
         };
         let buffer = Vec::with_capacity(event.body.len() + 512);
@@ -185,6 +187,7 @@ impl Codec {
                 PackedSource::Emitted(made) => Source::Emitted(made.show()?),
                 PackedSource::Reply(made) => Source::Reply(made.show()?),
                 PackedSource::Host(made) => Source::Host(made.show()?),
+                PackedSource::Reconcile => Source::Reconcile,
             },
             event: VerifiedEvent {
                 key: EventKey { provider: packed.provider, id: packed.id },
@@ -382,6 +385,25 @@ mod tests {
         let record = codec.pack(&new).unwrap();
         assert!(record.len() < 50_400, "{}", record.len());
         assert_eq!(codec.unpack(EventSeq(1), &record).unwrap().event, new.event);
+    }
+
+    #[test]
+    fn sources_keep_their_places_in_a_record() {
+        let made = PackedMade { effect: None, depth: 1, attributes: vec![] };
+        let all = [
+            PackedSource::Webhook,
+            PackedSource::Emitted(made.clone()),
+            PackedSource::Reply(made.clone()),
+            PackedSource::Host(made),
+            PackedSource::Reconcile,
+        ];
+        let places = all.map(|source| postcard::to_allocvec(&source).unwrap()[0]);
+        assert_eq!(places, [0, 1, 2, 3, 4]);
+        let codec = Codec::new();
+        let mut new = event("evt_1", &[]);
+        new.source = Source::Reconcile;
+        let record = codec.pack(&new).unwrap();
+        assert_eq!(codec.unpack(EventSeq(1), &record).unwrap().source, Source::Reconcile);
     }
 
     proptest! {

@@ -363,6 +363,15 @@ pub(super) struct AtProvider {
     pub(super) retiring: Vec<(String, u64)>,
 }
 
+/// How far something was read; both in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    /// Everything before was read.
+    pub(super) upto: u64,
+    /// Nothing before is wanted.
+    pub(super) floor: u64,
+}
+
 /// A row that says where the chunks of a value are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Chunks {
