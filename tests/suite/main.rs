@@ -17,6 +17,7 @@ mod histories;
 mod ordering;
 mod poison;
 mod quickstart;
+mod reconcile;
 mod reload;
 mod sandbox;
 mod senders;

@@ -27,10 +27,11 @@ use crate::plugin::{Engine, Routes};
 use crate::registry::{Registry, RegistryDeps};
 use crate::retention::Retention;
 use crate::store::Store;
+use crate::store::cursors::CursorStore;
 use crate::store::sled::SledStore;
-use crate::stripe::{ApiLimits, StripeApi};
+use crate::stripe::StripeApi;
 
-use super::{token, wiring};
+use super::{reconcile, token, wiring};
 
 /// A running part and the switch that stops it.
 #[derive(Debug)]
@@ -98,9 +99,9 @@ impl Host {
             .with_context(|| format!("cannot make the data directory {}", data.display()))?;
 
         let settings = wiring::store(config, Arc::clone(&clock));
-        let store: Arc<dyn Store> =
-            tokio::task::spawn_blocking(move || SledStore::open(&settings)).await??;
-        let started = Self::start_on(Arc::clone(&store), config, clock).await;
+        let engine = tokio::task::spawn_blocking(move || SledStore::open(&settings)).await??;
+        let store: Arc<dyn Store> = engine.clone();
+        let started = Self::start_on(Arc::clone(&store), engine, config, clock).await;
         if started.is_err() {
             // What kept the host from starting is no unclean stop of the store.
             store.close().await?;
@@ -111,6 +112,7 @@ impl Host {
     /// Start every part but the store, which is open.
     async fn start_on(
         store: Arc<dyn Store>,
+        cursors: Arc<dyn CursorStore>,
         config: &Config,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
@@ -140,8 +142,17 @@ impl Host {
             Endpoints::load(Arc::clone(&store), providers.clone(), Arc::clone(&clock), declared)
                 .await?;
 
-        let stripe = StripeApi::new(ApiLimits::default(), Arc::clone(&clock))?;
+        let stripe = StripeApi::new(wiring::stripe(config)?, Arc::clone(&clock))?;
         let accounts = config.stripe_accounts.clone();
+        let parts = reconcile::Parts {
+            api: stripe.clone(),
+            store: Arc::clone(&store),
+            cursors,
+            routes: routes.clone(),
+            endpoints: endpoints.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let (reconciler, reconcile_handle) = reconcile::reconcile(config, parts).unzip();
         let validator = Validator::new(
             accounts.clone(),
             Some(stripe.clone()),
@@ -173,6 +184,7 @@ impl Host {
             providers: providers.clone(),
             engine: engine.clone(),
             pauses: pause_handle.clone(),
+            reconcile: reconcile_handle,
             clock: Arc::clone(&clock),
             metrics: metrics.clone(),
         };
@@ -224,6 +236,9 @@ impl Host {
             Part::start("refusals", &ended, |stop| refusals.run(stop)),
             Part::start("public listener", &ended, |stop| webhook.run(stop)),
         ];
+        if let Some(reconciler) = reconciler {
+            parts.push(Part::start("reconcile", &ended, |stop| reconciler.run(stop)));
+        }
         parts.reverse();
         Ok(Self {
             public: webhook_handle.local_addr,

@@ -12,6 +12,7 @@
 
 mod host;
 mod offline;
+mod reconcile;
 mod token;
 mod wiring;
 

@@ -23,6 +23,7 @@ use crate::registry::{RegistryConfig, Timing};
 use crate::retention::RetentionConfig;
 use crate::store::RetentionPolicy;
 use crate::store::sled::SledConfig;
+use crate::stripe::ApiLimits;
 
 /// The store's own directory within the data directory: it refuses to share one.
 const STORE: &str = "store";
@@ -92,15 +93,6 @@ pub(super) fn dispatch(config: &Config) -> DispatchConfig {
 /// When the operator's certificates cannot be used.
 pub(super) fn outbox(config: &Config) -> anyhow::Result<OutboxConfig> {
     let own = &config.outbox;
-    let extra_roots = match &own.ca_file {
-        None => ExtraRoots::default(),
-        Some(file) => {
-            let told =
-                || format!("cannot use the certificates in {} (outbox.ca_file)", file.display());
-            let pem = std::fs::read(file).with_context(told)?;
-            ExtraRoots::from_pem(&pem).with_context(told)?
-        }
-    };
     Ok(OutboxConfig {
         concurrency: own.concurrency,
         per_plugin: own.per_plugin,
@@ -108,9 +100,24 @@ pub(super) fn outbox(config: &Config) -> anyhow::Result<OutboxConfig> {
         response_bytes: usize::try_from(own.response).unwrap_or(usize::MAX),
         backoff: own.backoff.clone(),
         allow_networks: own.allow_networks.clone(),
-        extra_roots,
+        extra_roots: extra_roots(config)?,
         ..OutboxConfig::default()
     })
+}
+
+/// How Stripe's API is called. Whom the outbox trusts is trusted here too.
+///
+/// # Errors
+/// When the operator's certificates cannot be used.
+pub(super) fn stripe(config: &Config) -> anyhow::Result<ApiLimits> {
+    Ok(ApiLimits { extra_roots: extra_roots(config)?, ..ApiLimits::default() })
+}
+
+fn extra_roots(config: &Config) -> anyhow::Result<ExtraRoots> {
+    let Some(file) = &config.outbox.ca_file else { return Ok(ExtraRoots::default()) };
+    let told = || format!("cannot use the certificates in {} (outbox.ca_file)", file.display());
+    let pem = std::fs::read(file).with_context(told)?;
+    ExtraRoots::from_pem(&pem).with_context(told)
 }
 
 /// What each plugin of the configuration is granted.

@@ -30,6 +30,7 @@ mod endpoints;
 mod events;
 mod explain;
 mod plugins;
+mod reconcile;
 mod replay;
 mod serve;
 mod shadow;
@@ -87,6 +88,7 @@ enum Command {
     /// Manage the URLs that providers post to
     #[command(subcommand)]
     Endpoints(endpoints::Command),
+    Reconcile(reconcile::Args),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config_command::Command),
@@ -113,6 +115,7 @@ impl Command {
             Self::Effects(command) => effects::run(command, cx).await,
             Self::Plugins(command) => plugins::run(command, cx).await,
             Self::Endpoints(command) => endpoints::run(command, cx).await,
+            Self::Reconcile(args) => reconcile::run(args, cx).await,
             Self::Config(command) => config_command::run(command, cx),
             Self::Compact(args) => compact::run(args, cx),
             Self::Completion(args) => completion::run(args, cx),

@@ -45,6 +45,6 @@ pub use problem::{ConfigError, Problem};
 pub(crate) use reader::nearest;
 pub use secret::{SecretRef, SecretRefError};
 pub use settings::{
-    Config, Dispatch, EndpointSettings, Log, LogFormat, Outbox, PluginSettings, Plugins, Retention,
-    Server, ServerLimits, StoreSettings,
+    Config, Dispatch, EndpointSettings, Log, LogFormat, Outbox, PluginSettings, Plugins, Reconcile,
+    Retention, Server, ServerLimits, StoreSettings,
 };

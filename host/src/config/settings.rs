@@ -36,6 +36,8 @@ pub struct Config {
     pub plugin: BTreeMap<PluginName, PluginSettings>,
     /// `[[stripe.account]]`: accounts at Stripe and their keys.
     pub stripe_accounts: Accounts,
+    /// How missed events are looked for.
+    pub reconcile: Reconcile,
     /// How deliveries are attempted.
     pub dispatch: Dispatch,
     /// How effects are performed.
@@ -244,6 +246,36 @@ pub struct PluginSettings {
     /// How its deliveries are run: `head_of_line`, `concurrency`, `pause_after` and
     /// `[plugin.NAME.retry]` over `[dispatch]`.
     pub delivery: DeliveryPolicy,
+}
+
+/// `[reconcile]`: looking for events that no webhook brought, in Stripe's own list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reconcile {
+    /// Whether that is done, for every `[[stripe.account]]` that does not say `reconcile = false`.
+    /// Default yes.
+    pub enabled: bool,
+    /// Time between two looks. Default 5 minutes.
+    pub interval: Duration,
+    /// How far each look goes back behind the last one, for events that show late in the list.
+    /// Default 10 minutes.
+    pub overlap: Duration,
+    /// Events younger than this are left to their webhook. Default one minute.
+    pub grace: Duration,
+    /// How far the first look of all goes back. Default 0: nothing from before the first start.
+    /// At most 30 days, as far as Stripe's list reaches.
+    pub first_since: Duration,
+}
+
+impl Default for Reconcile {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval: Duration::from_secs(300),
+            overlap: Duration::from_secs(600),
+            grace: Duration::from_secs(60),
+            first_since: Duration::ZERO,
+        }
+    }
 }
 
 /// `[dispatch]`

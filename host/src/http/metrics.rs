@@ -22,6 +22,11 @@ use crate::domain::clock::Timestamp;
 use crate::domain::plugin::{Pause, PluginName};
 use crate::store::{Admission, Backlog, StoreStats};
 
+mod reconcile_figures;
+
+use crate::reconcile;
+use reconcile_figures::Reconcile;
+
 /// Upper bounds in seconds: from below one group commit to the longest body.
 const BUCKETS: [f64; 12] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
@@ -140,6 +145,7 @@ struct Inner {
     effects_due: Gauge<f64, AtomicU64>,
     dead: Gauge<u64, AtomicU64>,
     plugins: Plugins,
+    reconcile: Reconcile,
 }
 
 impl fmt::Debug for Metrics {
@@ -216,6 +222,7 @@ impl Metrics {
         let dead = Gauge::default();
         registry.register("dead", "Dead deliveries kept", dead.clone());
         let plugins = Plugins::register(&mut registry);
+        let reconcile = Reconcile::register(&mut registry);
         let inner = Inner {
             registry,
             events,
@@ -229,6 +236,7 @@ impl Metrics {
             effects_due,
             dead,
             plugins,
+            reconcile,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -251,6 +259,11 @@ impl Metrics {
     pub(super) fn request(&self, status: u16, took: Duration) {
         let status = ByStatus { status: u32::from(status) };
         self.inner.requests.get_or_create(&status).observe(took.as_secs_f64());
+    }
+
+    /// How reconciliation stands, by account.
+    pub(super) fn set_reconcile(&self, figures: &BTreeMap<String, reconcile::Figures>) {
+        self.inner.reconcile.set(figures);
     }
 
     /// The figures in Prometheus' text format, those of the store as `stats` and `waits` have them at

@@ -159,7 +159,7 @@ impl Look<'_> {
             }
             let young = stripe_now.minus(config.grace).as_secs();
             // A clock nobody told moves no mark: the newest event does.
-            let newest = gathered.events.first().map_or(0, |event| event.created);
+            let newest = gathered.events.iter().map(|event| event.created).max().unwrap_or(0);
             let known = match gathered.date {
                 Some(_) => young,
                 None => newest.max(mark.upto.as_secs()).min(young),
@@ -233,6 +233,8 @@ impl Look<'_> {
     ) -> Result<(), LookError> {
         self.found.listed += events.len() as u64;
         events.reverse();
+        // Stable: of one second, the order of the list. What lists the oldest first is read as well.
+        events.sort_by_key(|event| event.created);
         let before = events.len();
         if let Some(young) = young {
             events.retain(|event| event.created < young);
@@ -264,8 +266,8 @@ pub(super) fn name(authority: &Authority) -> String {
 /// How wide a stretch that was too large should be instead: what was held stood within some time,
 /// and half of the stretch is less than all of it.
 fn narrower(from: u64, until: Option<u64>, gathered: &Gathered, now: Timestamp) -> u64 {
-    let newest = gathered.events.first().map_or(0, |event| event.created);
-    let oldest = gathered.events.last().map_or(newest, |event| event.created);
+    let stamps = || gathered.events.iter().map(|event| event.created);
+    let (newest, oldest) = (stamps().max().unwrap_or(0), stamps().min().unwrap_or(0));
     let end = until.unwrap_or_else(|| now.as_secs().max(newest).saturating_add(1));
     let half = end.saturating_sub(from) / 2;
     half.min(newest.saturating_sub(oldest)).max(1)

@@ -58,7 +58,8 @@ impl Progress {
         self.cancel.cancelled().await;
     }
 
-    pub(super) fn note(&self, change: impl FnOnce(&mut Figures)) {
+    /// Bring the figures up to date.
+    pub(crate) fn note(&self, change: impl FnOnce(&mut Figures)) {
         change(&mut self.lock());
     }
 

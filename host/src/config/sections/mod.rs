@@ -2,6 +2,7 @@
 
 mod outbox;
 mod plugin;
+mod reconcile;
 mod stripe;
 mod validation;
 
@@ -40,6 +41,7 @@ pub(super) fn config(mut root: Table<'_>) -> Config {
         plugin: plugin::plugin(root.table("plugin"), &base),
         plugins,
         stripe_accounts,
+        reconcile: reconcile::reconcile(root.table("reconcile")),
         dispatch,
         outbox: outbox::outbox(root.table("outbox")),
         secrets,

@@ -1,6 +1,9 @@
 //! `[[stripe.account]]`: what is read, and what is refused.
 
+use std::time::Duration;
+
 use super::{Dir, problems};
+use crate::config::Reconcile;
 use crate::stripe::{AccountId, Connected, Mode};
 
 #[test]
@@ -77,5 +80,32 @@ fn mistakes_of_accounts() {
     ];
     for (text, expected) in table {
         assert_eq!(problems(&text, []), [expected], "{text}");
+    }
+}
+
+#[test]
+fn reconciliation_is_on_and_its_times_are_bounded() {
+    let config = Dir::with("").load([]).unwrap();
+    assert!(config.reconcile.enabled);
+    assert_eq!(config.reconcile.first_since, Duration::ZERO);
+    let text = "[reconcile]\nenabled = false\ninterval = \"1m\"\noverlap = \"0\"\n";
+    let config = Dir::with(text).load([("SIGNALBOX_RECONCILE__GRACE", "0s")]).unwrap();
+    let expected = Reconcile {
+        enabled: false,
+        interval: Duration::from_secs(60),
+        overlap: Duration::ZERO,
+        grace: Duration::ZERO,
+        first_since: Duration::ZERO,
+    };
+    assert_eq!(config.reconcile, expected);
+    let table = [
+        ("interval = \"0\"", "`reconcile.interval` is `0`; expected 1s to 1d"),
+        ("overlap = \"2d\"", "`reconcile.overlap` is `2d`; expected 0s to 1d"),
+        ("grace = \"2h\"", "`reconcile.grace` is `2h`; expected 0s to 1h"),
+        ("first_since = \"31d\"", "`reconcile.first_since` is `31d`; expected 0s to 30d"),
+    ];
+    for (line, expected) in table {
+        let found = problems(&format!("[reconcile]\n{line}"), []);
+        assert_eq!(found, [format!("signalbox.toml:2: {expected}")]);
     }
 }

@@ -109,16 +109,16 @@ fn how(stored: &StoredEvent) -> String {
         }
         Source::Host(_) => format!("signalbox tells of itself; {depth} events led to it"),
         Source::Reconcile => {
-            let told = Proved::of(&stored.event).map(|proved| proved.told(&stored.event));
-            let told = told.unwrap_or_else(|| "with no proof kept".to_owned());
-            format!("no webhook brought it: it was found in the provider's list, {told}")
+            format!("no webhook brought it: it was found in the provider's list, {}", told(stored))
         }
-        _ => {
-            let told = Proved::of(&stored.event).map(|proved| proved.told(&stored.event));
-            let told = told.unwrap_or_else(|| "with no proof kept".to_owned());
-            format!("posted to the endpoint {}, {told}", stored.endpoint)
-        }
+        _ => format!("posted to the endpoint {}, {}", stored.endpoint, told(stored)),
     }
+}
+
+/// What it rests on.
+fn told(stored: &StoredEvent) -> String {
+    let told = Proved::of(&stored.event).map(|proved| proved.told(&stored.event));
+    told.unwrap_or_else(|| "with no proof kept".to_owned())
 }
 
 /// What is odd about one that matches and has no delivery, or the other way round.

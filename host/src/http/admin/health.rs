@@ -9,7 +9,7 @@ use crate::http::metrics::Waits;
 
 const INDEX: &str = "signalbox admin\n\n\
     API      /api/v1/events, /deliveries, /dead, /effects, /replays, /operations, /plugins,\n\
-    \x20        /endpoints (Authorization: Bearer TOKEN)\n\
+    \x20        /endpoints, /reconcile (Authorization: Bearer TOKEN)\n\
     health   /livez, /readyz\n\
     figures  /metrics\n";
 
@@ -49,6 +49,9 @@ pub(super) async fn metrics(State(app): State<App>) -> Answer {
             None
         }
     };
+    if let Some(reconcile) = &app.deps.reconcile {
+        app.deps.metrics.set_reconcile(&reconcile.figures());
+    }
     let text = app.deps.metrics.text(stats.as_ref().ok(), waits.as_ref(), now);
     let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(media))];

@@ -27,6 +27,7 @@ mod operations;
 mod params;
 mod pauses;
 mod plugins;
+mod reconcile;
 mod replays;
 mod reply;
 mod runs;
@@ -65,6 +66,7 @@ use crate::ingest::endpoints::Endpoints;
 use crate::plugin::limits::MAX_COMPONENT;
 use crate::plugin::{Engine, Policy, Routes};
 use crate::provider::Providers;
+use crate::reconcile::ReconcileHandle;
 use crate::replay::{Replay, ReplayDeps};
 use crate::store::Store;
 use idempotency::Idempotency;
@@ -96,6 +98,8 @@ pub struct AdminDeps {
     pub policy: Policy,
     /// Pauses and resumes plugins.
     pub pauses: PauseHandle,
+    /// Looks for missed events; `None` where nothing is looked for.
+    pub reconcile: Option<ReconcileHandle>,
     /// For ages.
     pub clock: Arc<dyn Clock>,
     /// What is shown at `/metrics`.
@@ -229,6 +233,7 @@ fn router(app: App) -> Router {
         .route("/dead/groups", get(dead::groups))
         .route("/replays", post(replays::create))
         .route("/replays/count", post(replays::count))
+        .route("/reconcile", get(reconcile::status).post(reconcile::look))
         .route("/operations", get(operations::list))
         .route("/operations/{id}", get(operations::show))
         .route("/operations/{id}/cancel", post(operations::cancel))

@@ -56,7 +56,7 @@ struct Wanted {
 /// Seconds since the epoch, or RFC 3339.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Moment {
+pub(super) enum Moment {
     Seconds(u64),
     Text(String),
 }
@@ -74,7 +74,7 @@ impl Default for Names {
     }
 }
 
-fn moment(name: &str, moment: Option<Moment>) -> Result<Option<Timestamp>, Problem> {
+pub(super) fn moment(name: &str, moment: Option<Moment>) -> Result<Option<Timestamp>, Problem> {
     let text = match moment {
         None => return Ok(None),
         Some(Moment::Seconds(seconds)) => return Ok(Some(Timestamp::from_secs(seconds))),

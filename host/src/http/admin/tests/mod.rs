@@ -6,6 +6,7 @@ mod at_stripe;
 mod effects;
 mod endpoints;
 mod lists;
+mod reconcile;
 mod things;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -79,6 +80,7 @@ impl Host {
             engine: engine.clone(),
             policy: Policy::default(),
             pauses,
+            reconcile: None,
             clock,
             metrics: Metrics::new(),
         };
