@@ -37,7 +37,10 @@ impl Proved {
     pub fn of(event: &VerifiedEvent) -> Option<Self> {
         match event.proof.iter().find(|header| header.name == HEADER) {
             Some(header) => serde_json::from_slice(&header.value).ok(),
-            None => (!event.proof.is_empty()).then_some(Self::Signature),
+            None => {
+                let signed = !event.proof.is_empty() || !event.secret.0.is_empty();
+                signed.then_some(Self::Signature)
+            }
         }
     }
 
