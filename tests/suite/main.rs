@@ -15,6 +15,7 @@ mod crash_effects;
 mod histories;
 mod ordering;
 mod poison;
+mod providers;
 mod quickstart;
 mod reload;
 mod sandbox;

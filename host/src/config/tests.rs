@@ -7,6 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 mod delivery;
+mod providers;
 
 use super::*;
 use crate::domain::clock::Timestamp;
@@ -265,7 +266,7 @@ fn mistakes_of_endpoints() {
         ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = \"hush\"".to_owned(), "signalbox.toml:3: `endpoint[0].secrets` is not a list; expected a list, each entry a secret: `env:NAME`, `file:PATH`, the secret itself, or `{ secret = ..., not_after = 2027-01-31T00:00:00Z }`"),
         ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\" \"]".to_owned(), "signalbox.toml:3: `endpoint[0].secrets[0]`: literal: the secret is blank"),
         ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\"s\"]\nvalidation = \"none\"".to_owned(), "signalbox.toml:4: `endpoint[0].validation` is `none`; expected `verify_signature`, the one method this version has"),
-        ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\"s\"]\nprovider = \"paddle\"".to_owned(), "signalbox.toml:4: `endpoint[0].provider` is `paddle`; expected one of the providers this version knows: `stripe`"),
+        ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\"s\"]\nprovider = \"paddle\"".to_owned(), "signalbox.toml:4: `endpoint[0].provider` is `paddle`; expected one of `stripe`, `standardwebhooks`, `svix`, `github`, `shopify`, `slack`, or the name of a `[[provider]]` that describes it"),
     ];
     for (text, expected) in table {
         assert_eq!(problems(&text, []), [expected], "{text}");

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crate::domain::backoff::Backoff;
 use crate::domain::endpoint::{Endpoint, EndpointId, Secret};
+use crate::provider::custom::CustomProvider;
+use crate::provider::{self as rules, BUILT_IN, Provider};
 
 use super::problem::Problem;
 use super::reader::Table;
@@ -16,8 +18,6 @@ use super::settings::{
     StoreSettings, StripeAccount, Validation,
 };
 use super::value::{Bound, Referred, Signing, Size, Value as _, WebUrl};
-use crate::provider::custom::CustomProvider;
-use crate::provider::{BUILT_IN, Provider as _};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -157,6 +157,7 @@ fn endpoints(tables: Vec<Table<'_>>, described: &[CustomProvider]) -> Vec<Endpoi
     let mut endpoints: Vec<EndpointSettings> = Vec::new();
     let known: Vec<&str> =
         BUILT_IN.into_iter().chain(described.iter().map(|provider| provider.name())).collect();
+    let built_in = rules::built_in();
     for mut table in tables {
         let id = table.required("id").map(EndpointId);
         let provider = table.checked("provider", "stripe".to_owned(), |name: &String| {
@@ -180,7 +181,18 @@ fn endpoints(tables: Vec<Table<'_>>, described: &[CustomProvider]) -> Vec<Endpoi
                     origin: table.origin_of("id"),
                 });
             }
-            let secrets = secrets.into_iter().map(Signing::into_secret).collect();
+            let secrets: Vec<Secret> = secrets.into_iter().map(Signing::into_secret).collect();
+            let own = built_in.iter().map(|known| &**known as &dyn Provider);
+            let mut rules = own.chain(described.iter().map(|known| known as &dyn Provider));
+            if let Some(found) = rules.find(|known| known.name() == provider) {
+                for cause in secrets.iter().filter_map(|secret| found.check_secret(secret).err()) {
+                    table.reader().report(Problem::Conflict {
+                        key: table.key("secrets"),
+                        cause,
+                        origin: table.origin_of("secrets"),
+                    });
+                }
+            }
             endpoints.push(EndpointSettings {
                 id,
                 provider,
