@@ -17,6 +17,7 @@ mod ordering;
 mod poison;
 mod providers;
 mod quickstart;
+mod refused;
 mod reload;
 mod sandbox;
 mod senders;

@@ -20,12 +20,13 @@ use crate::http::webhook::{WebhookDeps, WebhookServer};
 use crate::ingest::Ingest;
 use crate::ingest::endpoints::Endpoints;
 use crate::ingest::refusals::{RefusalConfig, Refusals};
+use crate::ingest::requests::Requests;
 use crate::outbox::{Outbox, OutboxDeps, SystemResolver};
 use crate::plugin::{Engine, Routes};
 use crate::registry::{Registry, RegistryDeps};
 use crate::retention::Retention;
-use crate::store::Store;
 use crate::store::sled::SledStore;
+use crate::store::{RequestStore, Store};
 
 use super::{token, wiring};
 
@@ -95,8 +96,7 @@ impl Host {
             .with_context(|| format!("cannot make the data directory {}", data.display()))?;
 
         let settings = wiring::store(config, Arc::clone(&clock));
-        let store: Arc<dyn Store> =
-            tokio::task::spawn_blocking(move || SledStore::open(&settings)).await??;
+        let store = tokio::task::spawn_blocking(move || SledStore::open(&settings)).await??;
         let started = Self::start_on(Arc::clone(&store), config, clock).await;
         if started.is_err() {
             // What kept the host from starting is no unclean stop of the store.
@@ -107,10 +107,12 @@ impl Host {
 
     /// Start every part but the store, which is open.
     async fn start_on(
-        store: Arc<dyn Store>,
+        sled: Arc<SledStore>,
         config: &Config,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
+        let store: Arc<dyn Store> = sled.clone();
+        let refused: Arc<dyn RequestStore> = sled;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let engine = Engine::new(&wiring::engine(config, processors), Arc::clone(&clock))?;
         let routes = Routes::default();
@@ -143,6 +145,7 @@ impl Host {
             None => token::load_or_create(&file)?,
         };
         let metrics = Metrics::new();
+        let ingest = Ingest::new(Arc::clone(&store), routes.clone(), Arc::clone(&clock));
         let deps = AdminDeps {
             store: Arc::clone(&store),
             routes: routes.clone(),
@@ -151,6 +154,8 @@ impl Host {
             providers: providers.clone(),
             engine: engine.clone(),
             pauses: pause_handle.clone(),
+            requests: Arc::clone(&refused),
+            ingest: ingest.clone(),
             clock: Arc::clone(&clock),
             metrics: metrics.clone(),
         };
@@ -162,7 +167,7 @@ impl Host {
             .await
             .with_context(|| cannot_listen("admin_listen", config.server.admin_listen))?;
 
-        let ingest = Ingest::new(Arc::clone(&store), routes.clone(), Arc::clone(&clock));
+        let requests = Requests::new(ingest.clone(), refused);
         let refusals = Refusals::new(ingest.clone(), RefusalConfig::default());
         let deps = WebhookDeps { endpoints, providers, ingest, clock: Arc::clone(&clock), metrics };
         let (webhook, webhook_handle) = WebhookServer::new(deps, wiring::webhook(config))
@@ -197,6 +202,7 @@ impl Host {
             Part::start("admin listener", &ended, |stop| admin.run(stop)),
             Part::start("outbox", &ended, |stop| outbox.run(stop)),
             Part::start("dispatch", &ended, |stop| dispatcher.run(stop)),
+            Part::start("refused requests", &ended, |stop| requests.run(stop)),
             Part::start("refusals", &ended, |stop| refusals.run(stop)),
             Part::start("public listener", &ended, |stop| webhook.run(stop)),
         ];

@@ -31,6 +31,7 @@ mod events;
 mod explain;
 mod plugins;
 mod replay;
+mod requests;
 mod serve;
 mod shadow;
 mod trigger;
@@ -87,6 +88,9 @@ enum Command {
     /// Manage the URLs that providers post to
     #[command(subcommand)]
     Endpoints(endpoints::Command),
+    /// Look at requests that were refused; judge one again
+    #[command(subcommand)]
+    Requests(requests::Command),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config_command::Command),
@@ -113,6 +117,7 @@ impl Command {
             Self::Effects(command) => effects::run(command, cx).await,
             Self::Plugins(command) => plugins::run(command, cx).await,
             Self::Endpoints(command) => endpoints::run(command, cx).await,
+            Self::Requests(command) => requests::run(command, cx).await,
             Self::Config(command) => config_command::run(command, cx),
             Self::Compact(args) => compact::run(args, cx),
             Self::Completion(args) => completion::run(args, cx),

@@ -15,3 +15,4 @@ pub mod kv;
 pub mod notice;
 pub mod pattern;
 pub mod plugin;
+pub mod request;

@@ -4,6 +4,7 @@
 
 pub mod endpoints;
 pub mod refusals;
+pub mod requests;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::domain::event::{Source, VerifiedEvent};
 use crate::plugin::routes::Routes;
 use crate::store::{Admission, Store, StoreError};
 use refusals::Counts;
+use requests::{RequestLimits, Waiting};
 
 /// Takes proved events into the store.
 #[derive(Debug, Clone)]
@@ -21,13 +23,16 @@ pub struct Ingest {
     routes: Routes,
     clock: Arc<dyn Clock>,
     refused: Arc<Counts>,
+    waiting: Arc<Waiting>,
+    limits: RequestLimits,
 }
 
 impl Ingest {
     /// Into `store`, with a delivery for each plugin that `routes` names at the time.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, routes: Routes, clock: Arc<dyn Clock>) -> Self {
-        Self { store, routes, clock, refused: Arc::default() }
+        let (refused, waiting, limits) = Default::default();
+        Self { store, routes, clock, refused, waiting, limits }
     }
 
     /// Take note that a request to `endpoint`, which exists, was answered with this error. An event

@@ -8,6 +8,7 @@ pub(crate) mod contract;
 #[cfg(test)]
 pub(crate) mod memory;
 mod query;
+pub(crate) mod requests;
 pub mod sled;
 
 use std::fmt;
@@ -28,6 +29,7 @@ pub use query::{
     Backlog, Cursor, DeliveryQuery, EffectQuery, EventQuery, Page, PageRequest, Retained,
     RetentionPolicy, StoreStats,
 };
+pub use requests::{KeptRequest, RequestQuery, RequestStore};
 
 /// A genuine event on its way into the store, and who is to handle it.
 #[derive(Debug, Clone)]

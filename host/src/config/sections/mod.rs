@@ -55,6 +55,7 @@ fn server(mut table: Table<'_>) -> Server {
         admin_listen: table.value("admin_listen", default.admin_listen),
         admin_token: admin_token(&mut table),
         public_url: table.optional::<WebUrl>("public_url").map(|url| url.0),
+        trusted_proxies: table.optional_list("trusted_proxies"),
         limits: server_limits(table.table("limits")),
     };
     // Port 0 lets the system choose; two listeners may both ask for that.
@@ -92,6 +93,7 @@ fn server_limits(mut table: Table<'_>) -> ServerLimits {
         connections: count(&mut table, "connections", default.connections, 1, 1 << 20),
         in_flight: count(&mut table, "in_flight", default.in_flight, 1, 1 << 16),
         body: size(&mut table, "body", default.body, 1 << 10, 64 << 20),
+        refused_body: size(&mut table, "refused_body", default.refused_body, 0, 1 << 20),
         headers: size(&mut table, "headers", default.headers, 8 << 10, 1 << 20),
         header_timeout: table.within("header_timeout", default.header_timeout, timeout.clone()),
         body_timeout: table.within("body_timeout", default.body_timeout, timeout.clone()),

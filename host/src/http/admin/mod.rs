@@ -29,6 +29,7 @@ mod pauses;
 mod plugins;
 mod replays;
 mod reply;
+mod requests;
 mod runs;
 mod shadow;
 mod walk;
@@ -60,12 +61,13 @@ use super::problem::Problem;
 use crate::dispatch::pauses::PauseHandle;
 use crate::domain::clock::Clock;
 use crate::domain::endpoint::Secret;
+use crate::ingest::Ingest;
 use crate::ingest::endpoints::Endpoints;
 use crate::plugin::limits::MAX_COMPONENT;
 use crate::plugin::{Engine, Policy, Routes};
 use crate::provider::Providers;
 use crate::replay::{Replay, ReplayDeps};
-use crate::store::Store;
+use crate::store::{RequestStore, Store};
 use idempotency::Idempotency;
 use operations::Operations;
 
@@ -95,6 +97,10 @@ pub struct AdminDeps {
     pub pauses: PauseHandle,
     /// For ages.
     pub clock: Arc<dyn Clock>,
+    /// Requests that were refused.
+    pub requests: Arc<dyn RequestStore>,
+    /// Takes one of them that is found genuine after all.
+    pub ingest: Ingest,
     /// What is shown at `/metrics`.
     pub metrics: Metrics,
 }
@@ -179,7 +185,7 @@ impl AdminServer {
     /// [`ConnectionLimits::drain`].
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { listener, router, app } = self;
-        let service = |_| {
+        let service = |_, _| {
             let router = TowerToHyperService::new(router.clone());
             service_fn(move |request: Request<Incoming>| {
                 let answer = router.call(request);
@@ -231,6 +237,9 @@ fn router(app: App) -> Router {
         .route("/operations/{id}/cancel", post(operations::cancel))
         .route("/endpoints", get(endpoints::list).post(endpoints::create))
         .route("/endpoints/{id}", get(endpoints::show).delete(endpoints::delete))
+        .route("/requests", get(requests::list))
+        .route("/requests/{id}", get(requests::show))
+        .route("/requests/{id}/retry", post(requests::retry))
         .fallback(reply::no_such_path)
         .method_not_allowed_fallback(reply::wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -102,6 +102,7 @@ pub(super) enum Answer {
     Replay(Reply<Vec<Replayed>>, Vec<Replayed>),
     Pause(Reply<()>, ()),
     Row(Reply<bool>, bool),
+    Rows(Reply<()>, ()),
     Retain(Reply<Retained>, Retained),
 }
 
@@ -113,6 +114,7 @@ impl Answer {
             Self::Settle(reply, answer) => drop(reply.send(Ok(answer))),
             Self::ChangeEffect(reply, answer) => drop(reply.send(Ok(answer))),
             Self::Replay(reply, answer) => drop(reply.send(Ok(answer))),
+            Self::Rows(reply, ()) => drop(reply.send(Ok(()))),
             Self::Pause(reply, ()) => drop(reply.send(Ok(()))),
             Self::Row(reply, answer) => drop(reply.send(Ok(answer))),
             Self::Retain(reply, answer) => drop(reply.send(Ok(answer))),

@@ -1,5 +1,5 @@
-//! What the committer is asked for beside accepting, settling and retention: effects, replays and
-//! pauses.
+//! What the committer is asked for beside accepting, settling and retention: effects, replays,
+//! pauses and plain rows.
 
 use crate::domain::clock::Timestamp;
 use crate::domain::effect::EffectId;
@@ -24,6 +24,8 @@ pub(super) enum Job {
     ChangeEffect { id: EffectId, change: EffectChange, now: Timestamp, reply: Reply<EffectChanged> },
     /// Have deliveries run again.
     Replay { wanted: Vec<Wanted>, now: Timestamp, reply: Reply<Vec<Replayed>> },
+    /// Put and remove rows that nothing else hangs on.
+    Rows { ops: Vec<(Vec<u8>, Option<Vec<u8>>)>, reply: Reply<()> },
     /// Pause a plugin, or end its pause.
     Pause { plugin: PluginName, pause: Option<Pause>, then: Vec<Prepared>, reply: Reply<()> },
 }
@@ -49,6 +51,15 @@ impl Job {
                 let replay = |wanted| changes.replay(draft, wanted, now);
                 let replayed = wanted.into_iter().map(replay).collect();
                 answer_damage(replayed, reply, Answer::Replay)
+            }
+            Self::Rows { ops, reply } => {
+                for (key, value) in ops {
+                    match value {
+                        Some(value) => draft.view.set.put(key, value),
+                        None => draft.view.set.delete(key),
+                    }
+                }
+                answer_damage(Ok(()), reply, Answer::Rows)
             }
             Self::Pause { plugin, pause, then, reply } => {
                 let paused = set_pause(draft, &plugin, pause, then);

@@ -5,6 +5,7 @@ mod again;
 mod effects;
 mod endpoints;
 mod lists;
+mod requests;
 mod things;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,6 +22,7 @@ use crate::domain::event::Source;
 use crate::domain::plugin::{CapabilityRequest, CodeDigest, Limits, Subscription};
 use crate::http::Metrics;
 use crate::http::testing::{Client, Reply};
+use crate::ingest::Ingest;
 use crate::ingest::endpoints::Endpoints;
 use crate::plugin::routes::{PluginReport, PluginStatus, Routes, RoutingTable};
 use crate::plugin::tests::{engine_of, load};
@@ -29,6 +31,7 @@ use crate::provider::Providers;
 use crate::provider::stripe::StripeProvider;
 use crate::provider::testing::{NOW, endpoint};
 use crate::store::memory::{MemoryStore, event};
+use crate::store::requests::memory::MemoryRequests;
 use crate::store::{NewEvent, Store as _};
 
 pub(crate) const TOKEN: &str = "sbx_0123456789abcdef";
@@ -37,6 +40,7 @@ pub(crate) const TOKEN: &str = "sbx_0123456789abcdef";
 pub(crate) struct Host {
     pub(crate) addr: SocketAddr,
     pub(crate) store: Arc<MemoryStore>,
+    requests: Arc<MemoryRequests>,
     endpoints: Endpoints,
     routes: Routes,
     engine: Engine,
@@ -46,6 +50,7 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) async fn start() -> Self {
         let store = Arc::new(MemoryStore::default());
+        let requests = Arc::new(MemoryRequests::default());
         let providers = Providers::new(vec![Arc::new(StripeProvider::default())]);
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(NOW * 1_000 + 500)));
         let declared = vec![endpoint(1)];
@@ -65,6 +70,8 @@ impl Host {
             engine: engine.clone(),
             policy: Policy::default(),
             pauses,
+            requests: requests.clone(),
+            ingest: Ingest::new(store.clone(), routes.clone(), clock.clone()),
             clock,
             metrics: Metrics::new(),
         };
@@ -75,7 +82,7 @@ impl Host {
         let shutdown = CancellationToken::new();
         tokio::spawn(server.run(shutdown.clone()));
         let stop = shutdown.drop_guard();
-        Self { addr: handle.local_addr, store, endpoints, routes, engine, _stop: stop }
+        Self { addr: handle.local_addr, store, requests, endpoints, routes, engine, _stop: stop }
     }
 
     /// Let these components receive events, and no others.

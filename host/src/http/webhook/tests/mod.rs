@@ -2,6 +2,7 @@
 
 mod connections;
 mod handshake;
+mod kept;
 mod requests;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -3,6 +3,7 @@
 mod crash;
 mod directory;
 mod faults;
+mod requests;
 
 use std::sync::Arc;
 
