@@ -13,6 +13,7 @@
 mod crash;
 mod crash_effects;
 mod histories;
+mod migration;
 mod ordering;
 mod poison;
 mod providers;

@@ -29,6 +29,8 @@ mod effects;
 mod endpoints;
 mod events;
 mod explain;
+mod import;
+mod listen;
 mod plugins;
 mod replay;
 mod requests;
@@ -70,6 +72,7 @@ enum Command {
     Build(build_command::Args),
     Check(check::Args),
     Trigger(trigger::Args),
+    Listen(listen::Args),
     /// Look at the events that were accepted, and have them handled again
     #[command(subcommand)]
     Events(events::Command),
@@ -88,6 +91,9 @@ enum Command {
     /// Manage the URLs that providers post to
     #[command(subcommand)]
     Endpoints(endpoints::Command),
+    /// Take over what another receiver of webhooks has
+    #[command(subcommand)]
+    Import(import::Command),
     /// Look at requests that were refused; judge one again
     #[command(subcommand)]
     Requests(requests::Command),
@@ -117,6 +123,8 @@ impl Command {
             Self::Effects(command) => effects::run(command, cx).await,
             Self::Plugins(command) => plugins::run(command, cx).await,
             Self::Endpoints(command) => endpoints::run(command, cx).await,
+            Self::Listen(args) => listen::run(args, cx).await,
+            Self::Import(command) => import::run(command, cx).await,
             Self::Requests(command) => requests::run(command, cx).await,
             Self::Config(command) => config_command::run(command, cx),
             Self::Compact(args) => compact::run(args, cx),

@@ -15,6 +15,7 @@ use crate::domain::delivery::Order;
 use crate::domain::endpoint::{self, Endpoint, EndpointId, Secret};
 use crate::domain::grant::Grant;
 use crate::domain::plugin::{DeliveryPolicy, Limits, PluginName};
+use crate::http::webhook::Alias;
 use crate::provider::custom::CustomProvider;
 
 use super::origin::Entry;
@@ -62,6 +63,9 @@ pub struct Server {
     pub admin_token: Option<Secret>,
     /// How the world reaches `listen`, without a trailing slash; shown in endpoints' URLs.
     pub public_url: Option<String>,
+    /// Other paths under which `listen` takes the endpoints' requests, such as dj-stripe's
+    /// `/stripe/webhook/{uuid}/`; with or without the slash at the end. Default none.
+    pub aliases: Vec<Alias>,
     /// Proxies in front of `listen` whose `X-Forwarded-For` or `Forwarded` names the client in what is
     /// kept of refused requests. Default none: anyone can send such a header.
     pub trusted_proxies: Vec<IpNet>,
@@ -81,6 +85,7 @@ impl Default for Server {
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4243)),
             admin_token: None,
             public_url: None,
+            aliases: Vec::new(),
             trusted_proxies: Vec::new(),
             limits: ServerLimits::default(),
         }

@@ -62,6 +62,8 @@ impl Entry {
 /// What is asked of a new endpoint.
 #[derive(Debug, Clone)]
 pub struct NewEndpoint {
+    /// Its UUID, where it is to keep one from elsewhere; `None` for a new one.
+    pub id: Option<EndpointId>,
     /// Which provider's rules prove its requests.
     pub provider: String,
     /// Secrets that may prove a request.
@@ -105,6 +107,9 @@ pub enum EndpointError {
     /// Too many endpoints.
     #[error("there are {MAX_STORED} endpoints, as many as this host keeps; delete some first")]
     TooManyEndpoints,
+    /// It would replace another.
+    #[error("there is an endpoint {0} already; delete it first, or choose another id")]
+    Exists(EndpointId),
     /// Two of the configuration have one id.
     #[error("endpoint {0} is declared twice in the configuration; give each an id of its own")]
     Twice(EndpointId),
@@ -191,8 +196,11 @@ impl Endpoints {
         if inner.table.load().len() >= MAX_STORED {
             return Err(EndpointError::TooManyEndpoints);
         }
+        if let Some(id) = new.id.filter(|id| inner.table.load().contains_key(id)) {
+            return Err(EndpointError::Exists(id));
+        }
         let endpoint = Endpoint {
-            id: EndpointId(Uuid::new_v4()),
+            id: new.id.unwrap_or_else(|| EndpointId(Uuid::new_v4())),
             provider: new.provider,
             secrets: new.secrets,
             tolerance: new.tolerance,
@@ -277,6 +285,7 @@ mod tests {
 
     fn new() -> NewEndpoint {
         NewEndpoint {
+            id: None,
             provider: "stripe".into(),
             secrets: vec![Secret::new("whsec_new").unwrap()],
             tolerance: Endpoint::DEFAULT_TOLERANCE,
@@ -292,6 +301,15 @@ mod tests {
         assert_eq!(made.id.0.get_version_num(), 4);
         assert_eq!(endpoints.get(made.id), Some(made.clone()));
         assert_eq!(endpoints.list(), [made.clone(), endpoints.get(endpoint(1).id).unwrap()]);
+
+        let named = EndpointId(Uuid::from_u128(7));
+        let taken = endpoints.create(NewEndpoint { id: Some(named), ..new() }).await.unwrap();
+        assert_eq!(taken.id, named);
+        for id in [named, endpoint(1).id] {
+            let twice = endpoints.create(NewEndpoint { id: Some(id), ..new() }).await;
+            assert!(matches!(twice, Err(EndpointError::Exists(_))));
+        }
+        assert!(endpoints.delete(named).await.unwrap());
 
         let again = load(vec![], &store).await.unwrap();
         assert_eq!(again.list(), std::slice::from_ref(&made));

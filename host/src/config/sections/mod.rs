@@ -55,6 +55,7 @@ fn server(mut table: Table<'_>) -> Server {
         admin_listen: table.value("admin_listen", default.admin_listen),
         admin_token: admin_token(&mut table),
         public_url: table.optional::<WebUrl>("public_url").map(|url| url.0),
+        aliases: table.optional_list("aliases"),
         trusted_proxies: table.optional_list("trusted_proxies"),
         limits: server_limits(table.table("limits")),
     };

@@ -77,3 +77,24 @@ fn a_secret_that_could_prove_nothing_is_told_with_its_endpoint() {
     assert!(told.contains("endpoint[0].secrets") && told.contains("whsec_"), "{told}");
     assert!(!told.contains("not base64"), "{told}");
 }
+
+#[test]
+fn proxies_aliases_and_the_share_of_a_refused_body() {
+    let text = "[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"127.0.0.1\"]\n\
+                aliases = [\"/stripe/webhook/{uuid}\"]\nlimits = { refused_body = \"16KiB\" }";
+    let server = Dir::with(text).load([]).unwrap().server;
+    assert_eq!(server.trusted_proxies[1].to_string(), "127.0.0.1/32");
+    assert_eq!(server.aliases[0].to_string(), "/stripe/webhook/{uuid}/");
+    assert_eq!(server.limits.refused_body, 16 << 10);
+    let default = Dir::with("").load([]).unwrap().server;
+    assert!(default.trusted_proxies.is_empty() && default.aliases.is_empty());
+    assert_eq!(default.limits.refused_body, 4 << 10);
+    for (bad, part) in [
+        ("trusted_proxies = [\"proxy\"]", "10.1.0.0/16"),
+        ("aliases = [\"/stripe/webhook/\"]", "{uuid}"),
+        ("limits = { refused_body = \"2MiB\" }", "1MiB"),
+    ] {
+        let told = problems(&format!("[server]\n{bad}"), []).join("\n");
+        assert!(told.contains(part), "{bad}: {told}");
+    }
+}

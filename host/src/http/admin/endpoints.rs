@@ -48,6 +48,8 @@ struct SecretView {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Create {
+    /// Where it is to keep one that it has elsewhere.
+    id: Option<Uuid>,
     provider: String,
     /// A list of strings; read by hand, for an error must not quote it.
     secrets: Value,
@@ -154,7 +156,7 @@ fn read(body: &[u8]) -> Result<NewEndpoint, Problem> {
     let create: Create = serde_json::from_slice(body).map_err(|error| {
         let message = format!(
             "the body is not as expected: {error}; it is a JSON object of `provider`, `secrets` \
-             (a list of strings) and perhaps `tolerance` and `description`"
+             (a list of strings) and perhaps `id`, `tolerance` and `description`"
         );
         Problem::new(StatusCode::BAD_REQUEST, "body_invalid", message)
     })?;
@@ -174,8 +176,12 @@ fn read(body: &[u8]) -> Result<NewEndpoint, Problem> {
     if create.description.as_ref().is_some_and(|text| text.len() > MAX_DESCRIPTION) {
         return Err(invalid("description", format!("it is longer than {MAX_DESCRIPTION} bytes")));
     }
-    let Create { provider, description, .. } = create;
-    Ok(NewEndpoint { provider, secrets, tolerance, description })
+    let Create { id, provider, description, .. } = create;
+    let id = id.map(EndpointId);
+    if id == Some(EndpointId::NONE) {
+        return Err(invalid("id", "it is the nil UUID, which stands for no endpoint"));
+    }
+    Ok(NewEndpoint { id, provider, secrets, tolerance, description })
 }
 
 impl From<EndpointError> for Problem {
@@ -187,6 +193,7 @@ impl From<EndpointError> for Problem {
             | EndpointError::TooManySecrets(_)
             | EndpointError::BadSecret { .. } => invalid("secrets", message),
             EndpointError::TooManyEndpoints
+            | EndpointError::Exists(_)
             | EndpointError::Twice(_)
             | EndpointError::OfConfig(_) => Self::new(StatusCode::CONFLICT, "conflict", message),
             EndpointError::Store(error) => error.into(),

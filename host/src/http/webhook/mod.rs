@@ -30,6 +30,7 @@ use crate::ingest::Ingest;
 use crate::ingest::endpoints::Endpoints;
 use crate::provider::Providers;
 use receive::Receiver;
+pub use route::{Alias, AliasError};
 
 /// What the listener works with.
 #[derive(Debug, Clone)]
@@ -65,6 +66,8 @@ pub struct WebhookConfig {
     /// Bytes of a refused request's body that are kept. Default 4 KiB: most events whole, and of
     /// what nobody vouches for no more.
     pub refused_body: usize,
+    /// Other paths that lead to endpoints. Default none.
+    pub aliases: Vec<Alias>,
     /// Proxies whose word about the client's address is taken. Default none.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -80,6 +83,7 @@ impl WebhookConfig {
             body: Duration::from_secs(15),
             in_flight: 256,
             refused_body: 4 << 10,
+            aliases: Vec::new(),
             trusted_proxies: Vec::new(),
         }
     }

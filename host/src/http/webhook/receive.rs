@@ -65,7 +65,7 @@ impl Receiver {
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr, unread: &mut bool) -> Answer {
-        match route(request.method(), request.uri().path()) {
+        match route(request.method(), request.uri().path(), &self.config.aliases) {
             Route::Live => Answer::Live,
             Route::WrongMethod(allowed) => Answer::WrongMethod(allowed),
             Route::Unknown => Answer::Problem(unknown()),
