@@ -1,6 +1,5 @@
 //! Posting an event on, signed by the listener's own secret.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -120,7 +119,6 @@ impl Forwarder {
                 while let Some(inner) = cause.source() {
                     cause = inner;
                 }
-                let _ = error.source();
                 Err(cause.to_string())
             }
         }
