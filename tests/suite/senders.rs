@@ -11,13 +11,15 @@ use signalbox_tests::host::{Host, SECRET, root};
 use signalbox_tests::{components, stripe};
 
 /// A sender: the program and its first arguments.
-fn sender(language: &str) -> Command {
+pub(crate) fn sender(language: &str) -> Command {
     let senders = root().join("target/senders");
     let (program, script) = match language {
         "python" => (senders.join("python/bin/python"), "tests/senders/python/send.py"),
+        "python-others" => (senders.join("python/bin/python"), "tests/senders/python/others.py"),
+        "node-others" => (PathBuf::from("node"), "tests/senders/node/others.mjs"),
         _ => (PathBuf::from("node"), "tests/senders/node/send.mjs"),
     };
-    assert!(senders.exists(), "run tests/run once: it installs Stripe's libraries");
+    assert!(senders.exists(), "run tests/run once: it installs the senders' libraries");
     let mut command = Command::new(program);
     command.arg(root().join(script)).env("SIGNALBOX_SENDERS", senders.join("node"));
     command

@@ -21,14 +21,15 @@ use crate::ingest::Ingest;
 use crate::ingest::at_stripe::{AtStripe, Retiring};
 use crate::ingest::endpoints::{Endpoints, Matches};
 use crate::ingest::refusals::{RefusalConfig, Refusals};
+use crate::ingest::requests::Requests;
 use crate::ingest::validate::{RetrievalLimits, Validator};
 use crate::outbox::{Outbox, OutboxDeps, SystemResolver};
 use crate::plugin::{Engine, Routes};
 use crate::registry::{Registry, RegistryDeps};
 use crate::retention::Retention;
-use crate::store::Store;
 use crate::store::cursors::CursorStore;
 use crate::store::sled::SledStore;
+use crate::store::{RequestStore, Store};
 use crate::stripe::StripeApi;
 
 use super::{reconcile, token, wiring};
@@ -99,9 +100,8 @@ impl Host {
             .with_context(|| format!("cannot make the data directory {}", data.display()))?;
 
         let settings = wiring::store(config, Arc::clone(&clock));
-        let engine = tokio::task::spawn_blocking(move || SledStore::open(&settings)).await??;
-        let store: Arc<dyn Store> = engine.clone();
-        let started = Self::start_on(Arc::clone(&store), engine, config, clock).await;
+        let store = tokio::task::spawn_blocking(move || SledStore::open(&settings)).await??;
+        let started = Self::start_on(Arc::clone(&store), config, clock).await;
         if started.is_err() {
             // What kept the host from starting is no unclean stop of the store.
             store.close().await?;
@@ -111,11 +111,13 @@ impl Host {
 
     /// Start every part but the store, which is open.
     async fn start_on(
-        store: Arc<dyn Store>,
-        cursors: Arc<dyn CursorStore>,
+        sled: Arc<SledStore>,
         config: &Config,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
+        let store: Arc<dyn Store> = sled.clone();
+        let cursors: Arc<dyn CursorStore> = sled.clone();
+        let refused: Arc<dyn RequestStore> = sled;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let engine = Engine::new(&wiring::engine(config, processors), Arc::clone(&clock))?;
         let routes = Routes::default();
@@ -175,6 +177,7 @@ impl Host {
             None => token::load_or_create(&file)?,
         };
         let metrics = Metrics::new();
+        let ingest = Ingest::new(Arc::clone(&store), routes.clone(), Arc::clone(&clock));
         let deps = AdminDeps {
             store: Arc::clone(&store),
             routes: routes.clone(),
@@ -185,6 +188,8 @@ impl Host {
             engine: engine.clone(),
             pauses: pause_handle.clone(),
             reconcile: reconcile_handle,
+            requests: Arc::clone(&refused),
+            ingest: ingest.clone(),
             clock: Arc::clone(&clock),
             metrics: metrics.clone(),
         };
@@ -196,7 +201,7 @@ impl Host {
             .await
             .with_context(|| cannot_listen("admin_listen", config.server.admin_listen))?;
 
-        let ingest = Ingest::new(Arc::clone(&store), routes.clone(), Arc::clone(&clock));
+        let requests = Requests::new(ingest.clone(), refused);
         let refusals = Refusals::new(ingest.clone(), RefusalConfig::default());
         let deps = WebhookDeps { endpoints, providers, validator, ingest, metrics };
         let (webhook, webhook_handle) = WebhookServer::new(deps, wiring::webhook(config))
@@ -233,6 +238,7 @@ impl Host {
             Part::start("dispatch", &ended, |stop| dispatcher.run(stop)),
             Part::start("replaced endpoints", &ended, |stop| retiring.run(stop)),
             Part::start("matches of secrets", &ended, |stop| matches.run(stop)),
+            Part::start("refused requests", &ended, |stop| requests.run(stop)),
             Part::start("refusals", &ended, |stop| refusals.run(stop)),
             Part::start("public listener", &ended, |stop| webhook.run(stop)),
         ];

@@ -172,6 +172,9 @@ pub(super) fn webhook(config: &Config) -> WebhookConfig {
         body_bytes: usize::try_from(limits.body).unwrap_or(usize::MAX),
         body: limits.body_timeout,
         in_flight: limits.in_flight,
+        refused_body: usize::try_from(limits.refused_body).unwrap_or(usize::MAX),
+        aliases: config.server.aliases.clone(),
+        trusted_proxies: config.server.trusted_proxies.clone(),
         ..WebhookConfig::new(config.server.listen)
     }
 }

@@ -55,6 +55,7 @@ impl Args {
         }
         usable(&reading, "plugin")?;
         usable(&reading, "plugins")?;
+        usable(&reading, "provider")?;
         Ok(reading.config)
     }
 }

@@ -51,6 +51,15 @@ pub(crate) enum ClientError {
 }
 
 impl ClientError {
+    /// Whether the same request may succeed later by itself.
+    pub(crate) const fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Broken { .. } => true,
+            Self::Api { status, .. } => *status == 429 || *status >= 500,
+            _ => false,
+        }
+    }
+
     /// What it means to the shell.
     pub(crate) const fn exit(&self) -> Exit {
         match self {
@@ -117,6 +126,24 @@ impl Client {
     ) -> Result<Value, ClientError> {
         let url = self.url(path)?;
         self.json(self.http.request(Method::GET, url.clone()).query(query), url).await
+    }
+
+    /// The token it shows.
+    pub(crate) const fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
+    }
+
+    /// `GET`, the media type of the answer and its very bytes.
+    pub(crate) async fn bytes_and_media(
+        &self,
+        path: &[&str],
+    ) -> Result<(String, Bytes), ClientError> {
+        let url = self.url(path)?;
+        let response = self.send(self.http.get(url.clone()), &url).await?;
+        let media = response.headers().get(reqwest::header::CONTENT_TYPE);
+        let media = media.and_then(|media| media.to_str().ok()).unwrap_or("application/json");
+        let media = media.to_owned();
+        Ok((media, response.bytes().await.map_err(|error| failed(&url, &error))?))
     }
 
     /// `GET`, the very bytes of the answer.

@@ -39,6 +39,11 @@ pub(crate) struct Usage(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct NotFound(pub(crate) String);
 
+/// What is there stands against it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Conflict(pub(crate) String);
+
 /// What this error means to the shell.
 pub(crate) fn code(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
@@ -47,6 +52,9 @@ pub(crate) fn code(error: &anyhow::Error) -> Exit {
         }
         if cause.is::<NotFound>() {
             return Exit::NotFound;
+        }
+        if cause.is::<Conflict>() {
+            return Exit::Conflict;
         }
         if let Some(error) = cause.downcast_ref::<ClientError>() {
             return error.exit();

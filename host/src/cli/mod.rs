@@ -29,10 +29,13 @@ mod effects;
 mod endpoints;
 mod events;
 mod explain;
+mod import;
+mod listen;
 mod objects;
 mod plugins;
 mod reconcile;
 mod replay;
+mod requests;
 mod serve;
 mod shadow;
 mod trigger;
@@ -71,6 +74,7 @@ enum Command {
     Build(build_command::Args),
     Check(check::Args),
     Trigger(trigger::Args),
+    Listen(listen::Args),
     /// Look at the events that were accepted, and have them handled again
     #[command(subcommand)]
     Events(events::Command),
@@ -93,6 +97,12 @@ enum Command {
     #[command(subcommand)]
     Endpoints(endpoints::Command),
     Reconcile(reconcile::Args),
+    /// Take over what another receiver of webhooks has
+    #[command(subcommand)]
+    Import(import::Command),
+    /// Look at requests that were refused; judge one again
+    #[command(subcommand)]
+    Requests(requests::Command),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config_command::Command),
@@ -121,6 +131,9 @@ impl Command {
             Self::Plugins(command) => plugins::run(command, cx).await,
             Self::Endpoints(command) => endpoints::run(command, cx).await,
             Self::Reconcile(args) => reconcile::run(args, cx).await,
+            Self::Listen(args) => listen::run(args, cx).await,
+            Self::Import(command) => import::run(command, cx).await,
+            Self::Requests(command) => requests::run(command, cx).await,
             Self::Config(command) => config_command::run(command, cx),
             Self::Compact(args) => compact::run(args, cx),
             Self::Completion(args) => completion::run(args, cx),

@@ -1,6 +1,7 @@
 //! Commands as a shell runs them, against a small admin API and webhook listener.
 
 mod host;
+mod listen;
 mod objects;
 mod replay;
 mod trigger;
@@ -28,7 +29,7 @@ fn the_commands_are_well_formed_and_each_has_examples() {
     }
     let mut all = Vec::new();
     leaves(&Cli::command(), "", &mut all);
-    assert_eq!(all.len(), 41, "{all:?}");
+    assert_eq!(all.len(), 46, "{all:?}");
     for (path, after) in all {
         assert!(
             after.contains(&format!("{} ", path.trim())) || after.contains(path.trim()),

@@ -46,6 +46,5 @@ pub(crate) use reader::nearest;
 pub use secret::{SecretRef, SecretRefError};
 pub use settings::{
     Config, Dispatch, EndpointSettings, Log, LogFormat, Mirror, Outbox, PluginSettings, Plugins,
-    Reconcile,
-    Retention, Server, ServerLimits, StoreSettings,
+    Reconcile, Retention, Server, ServerLimits, StoreSettings,
 };

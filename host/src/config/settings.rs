@@ -15,6 +15,7 @@ use crate::domain::delivery::Order;
 use crate::domain::endpoint::{self, Endpoint, EndpointId, Secret, Validation};
 use crate::domain::grant::Grant;
 use crate::domain::plugin::{DeliveryPolicy, Limits, PluginName};
+use crate::http::webhook::Alias;
 use crate::provider::custom::CustomProvider;
 use crate::stripe::Accounts;
 
@@ -67,6 +68,12 @@ pub struct Server {
     pub admin_token: Option<Secret>,
     /// How the world reaches `listen`, without a trailing slash; shown in endpoints' URLs.
     pub public_url: Option<String>,
+    /// Other paths under which `listen` takes the endpoints' requests, such as dj-stripe's
+    /// `/stripe/webhook/{uuid}/`; with or without the slash at the end. Default none.
+    pub aliases: Vec<Alias>,
+    /// Proxies in front of `listen` whose `X-Forwarded-For` or `Forwarded` names the client in what is
+    /// kept of refused requests. Default none: anyone can send such a header.
+    pub trusted_proxies: Vec<IpNet>,
     /// `[server.limits]`
     pub limits: ServerLimits,
 }
@@ -83,6 +90,8 @@ impl Default for Server {
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4243)),
             admin_token: None,
             public_url: None,
+            aliases: Vec::new(),
+            trusted_proxies: Vec::new(),
             limits: ServerLimits::default(),
         }
     }
@@ -99,6 +108,9 @@ pub struct ServerLimits {
     pub in_flight: usize,
     /// Bytes of a body. Default 1 MiB: Stripe's largest events are some hundred kilobytes.
     pub body: u64,
+    /// Bytes of a refused request's body that are kept. Default 4 KiB: most events whole, and of
+    /// what nobody vouches for no more. Only what was kept whole can be retried.
+    pub refused_body: u64,
     /// Bytes of a request's head. Default 128 KiB: room for the longest signature header read.
     pub headers: u64,
     /// From a connection's opening, or the end of its last request, to the whole head of the next:
@@ -119,6 +131,7 @@ impl Default for ServerLimits {
             connections: 1_024,
             in_flight: 256,
             body: 1 << 20,
+            refused_body: 4 << 10,
             headers: 128 << 10,
             header_timeout: Duration::from_secs(20),
             body_timeout: Duration::from_secs(15),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 mod delivery;
+mod providers;
 mod stripe;
 mod validation;
 
@@ -268,8 +269,8 @@ fn mistakes_of_endpoints() {
         ("[[endpoint]]\nsecrets = [\"s\"]".to_owned(), "signalbox.toml:1: `endpoint[0].id` is missing; expected a UUID such as `6f2c6d8e-3c1f-4a43-9d0e-0c5b3f1a7e11`"),
         ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = \"hush\"".to_owned(), "signalbox.toml:3: `endpoint[0].secrets` is not a list; expected a list, each entry a secret: `env:NAME`, `file:PATH`, the secret itself, or `{ secret = ..., not_after = 2027-01-31T00:00:00Z }`"),
         ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\" \"]".to_owned(), "signalbox.toml:3: `endpoint[0].secrets[0]`: literal: the secret is blank"),
-("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\"s\"]\nvalidation = \"hope\"".to_owned(), "signalbox.toml:4: `endpoint[0].validation` is `hope`; expected `verify_signature`, `retrieve_event` or `none`"),
-        ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\"s\"]\nprovider = \"paddle\"".to_owned(), "signalbox.toml:4: `endpoint[0].provider` is `paddle`; expected one of the providers this version knows: `stripe`"),
+        ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\"s\"]\nvalidation = \"hope\"".to_owned(), "signalbox.toml:4: `endpoint[0].validation` is `hope`; expected `verify_signature`, `retrieve_event` or `none`"),
+        ("[[endpoint]]\nid = \"00000000-0000-0000-0000-000000000001\"\nsecrets = [\"s\"]\nprovider = \"paddle\"".to_owned(), "signalbox.toml:4: `endpoint[0].provider` is `paddle`; expected one of `stripe`, `standardwebhooks`, `svix`, `github`, `shopify`, `slack`, or the name of a `[[provider]]` that describes it"),
     ];
     for (text, expected) in table {
         assert_eq!(problems(&text, []), [expected], "{text}");

@@ -4,6 +4,7 @@
 
 use ipnet::IpNet;
 
+use crate::http::webhook::Alias;
 use crate::stripe::{AccountId, Connected};
 
 use super::tree::{Node, Shape};
@@ -62,6 +63,19 @@ impl Value for HeadOfLine {
 
     fn show(&self) -> Option<String> {
         Some(self.0.map_or_else(|| "block".to_owned(), |number| format!("skip-after {number}")))
+    }
+}
+
+impl Value for Alias {
+    const EXPECTED: &'static str =
+        "a path with {uuid} as a whole part of it, such as `/stripe/webhook/{uuid}/`";
+
+    fn read(node: &Node, _: &Scope<'_>) -> Result<Self, Fault> {
+        text(node)?.parse().map_err(|_| Fault::Form)
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.to_string())
     }
 }
 

@@ -20,3 +20,4 @@ pub mod object;
 pub mod pattern;
 pub mod plugin;
 pub mod proof;
+pub mod request;

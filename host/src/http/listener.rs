@@ -92,11 +92,11 @@ impl Listener {
 
     /// Serve until `shutdown`: then accept nothing more, end idle connections, let requests under
     /// way finish within the limit, and cut what is left. `service` is called once per connection;
-    /// the flag it gets asks the connection to linger when it closes.
+    /// the flag it gets asks the connection to linger when it closes; the address is the peer's.
     pub(super) async fn run<S, B>(
         self,
         shutdown: CancellationToken,
-        service: impl Fn(LingerFlag) -> S,
+        service: impl Fn(LingerFlag, SocketAddr) -> S,
     ) where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
         S::Future: Send + 'static,
@@ -109,12 +109,12 @@ impl Listener {
         let mut idle = shutdown.child_token();
         let mut warned = None;
         let cut = CancellationToken::new();
-        while let Some(stream) = self.accept(&shutdown).await {
+        while let Some((stream, peer)) = self.accept(&shutdown).await {
             let Some(permit) = free_slot(&slots, &mut idle, &mut warned, &shutdown).await else {
                 break;
             };
             let flag = LingerFlag::default();
-            let service = service(flag.clone());
+            let service = service(flag.clone(), peer);
             let io = self.dress(stream, flag);
             let under_way = Arc::new(AtomicBool::new(false));
             let service = Watched { inner: service, under_way: Arc::clone(&under_way) };
@@ -147,10 +147,10 @@ impl Listener {
     }
 
     /// The next connection, or `None` once `shutdown` is called.
-    async fn accept(&self, shutdown: &CancellationToken) -> Option<TcpStream> {
+    async fn accept(&self, shutdown: &CancellationToken) -> Option<(TcpStream, SocketAddr)> {
         loop {
             match shutdown.run_until_cancelled(self.tcp.accept()).await? {
-                Ok((stream, _)) => return Some(stream),
+                Ok(accepted) => return Some(accepted),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     shutdown.run_until_cancelled(sleep(ACCEPT_PAUSE)).await?;

@@ -6,17 +6,19 @@
 pub mod at_stripe;
 pub mod endpoints;
 pub mod refusals;
+pub mod requests;
 pub mod validate;
 
 use std::sync::Arc;
 
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::endpoint::{Endpoint, EndpointId};
 use crate::domain::event::{Source, VerifiedEvent};
 use crate::domain::object::Fetched;
 use crate::plugin::routes::Routes;
 use crate::store::{Admission, Store, StoreError};
 use refusals::Counts;
+use requests::{RequestLimits, Waiting};
 
 /// Takes proved events into the store.
 #[derive(Debug, Clone)]
@@ -25,19 +27,28 @@ pub struct Ingest {
     routes: Routes,
     clock: Arc<dyn Clock>,
     refused: Arc<Counts>,
+    waiting: Arc<Waiting>,
+    limits: RequestLimits,
 }
 
 impl Ingest {
     /// Into `store`, with a delivery for each plugin that `routes` names at the time.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, routes: Routes, clock: Arc<dyn Clock>) -> Self {
-        Self { store, routes, clock, refused: Arc::default() }
+        let (refused, waiting, limits) = Default::default();
+        Self { store, routes, clock, refused, waiting, limits }
     }
 
     /// Take note that a request to `endpoint`, which exists, was answered with this error. An event
     /// tells of it later ([`refusals`]).
     pub fn refused(&self, endpoint: EndpointId, code: &'static str) {
         self.refused.add(endpoint, code, 1);
+    }
+
+    /// The present moment, as what comes in is dated.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Take in objects that were fetched for an event about to be accepted. What the store does not

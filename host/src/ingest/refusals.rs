@@ -99,7 +99,7 @@ impl Refusals {
 
     /// Accept an event for each count. False when the store would not: it is told later.
     async fn tell(&self) -> bool {
-        let Ingest { store, routes, clock, refused } = &self.ingest;
+        let Ingest { store, routes, clock, refused, .. } = &self.ingest;
         let counts = refused.take();
         if counts.is_empty() {
             return true;

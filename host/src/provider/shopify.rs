@@ -10,6 +10,8 @@
 //!   `orders.*` holds it.
 //! - Account: the shop's domain. Object: the body's `id`, of the kind that the topic begins with.
 //! - A body that is not JSON (webhooks may ask for XML) is stored as it is, about no object.
+//! - Webhooks of the newer kind have headers without `X-`; their `Shopify-Action` is the end of the
+//!   type, `Shopify-Webhook-Id` the identity.
 //! - `X-Shopify-Test: true` makes it an event that is not live.
 
 use super::claim::{Algorithm, Claim, Encoding, Sender, as_text};
@@ -18,14 +20,22 @@ use super::{Proof, Provider, RawRequest, Rejection, is_json_or_plain};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{ObjectRef, VerifiedEvent};
 
-const SIGNATURE: &str = "x-shopify-hmac-sha256";
-const TOPIC: &str = "x-shopify-topic";
-const EVENT_ID: &str = "x-shopify-event-id";
-const WEBHOOK_ID: &str = "x-shopify-webhook-id";
-const SHOP: &str = "x-shopify-shop-domain";
-const API_VERSION: &str = "x-shopify-api-version";
-const TRIGGERED_AT: &str = "x-shopify-triggered-at";
-const TEST: &str = "x-shopify-test";
+/// What headers tell, after the family's prefix.
+const HEADERS: [&str; 10] = [
+    "hmac-sha256",
+    "topic",
+    "action",
+    "event-id",
+    "webhook-id",
+    "shop-domain",
+    "api-version",
+    "triggered-at",
+    "test",
+    "resource-id",
+];
+
+/// The prefixes of the two families; the first whose signature a request carries counts.
+const FAMILIES: [&str; 2] = ["x-shopify-", "shopify-"];
 
 const SENDER: Sender<'_> = Sender {
     who: "Shopify",
@@ -47,19 +57,28 @@ impl Provider for ShopifyProvider {
     }
 
     fn verify(&self, request: &RawRequest, proof: Proof<'_>) -> Result<VerifiedEvent, Rejection> {
-        let header = SENDER.bounded(request.header(SIGNATURE))?;
+        let value = |prefix: &str, name: &str| request.header(&format!("{prefix}{name}"));
+        let signed =
+            FAMILIES.into_iter().find_map(|family| Some((family, value(family, HEADERS[0])?)));
+        let (family, header) = signed.unzip();
+        let family = family.unwrap_or(FAMILIES[0]);
+        let header = SENDER.bounded(header)?;
         let claim = Claim::of(Algorithm::Sha256, Encoding::Base64, [header], &SENDER)?;
         let secret = claim.prove(&[&request.body], (proof.secrets, proof.now), as_text, &SENDER)?;
 
-        let told = |name| fields::visible_header(request.header(name));
-        let topic = told(TOPIC).ok_or_else(|| {
+        let told = |name| fields::visible_header(value(family, name));
+        let topic = told("topic").ok_or_else(|| {
             Rejection::new(
                 "event_type_invalid",
                 "no X-Shopify-Topic header: the event could not be routed; let it pass unchanged",
             )
         })?;
+        let topic = match told("action") {
+            Some(action) if family == FAMILIES[1] => format!("{topic}/{action}"),
+            _ => topic,
+        };
         let kind = topic.replace('/', ".");
-        let id = told(EVENT_ID).or_else(|| told(WEBHOOK_ID)).ok_or_else(|| {
+        let id = told("event-id").or_else(|| told("webhook-id")).ok_or_else(|| {
             Rejection::new(
                 "event_id_invalid",
                 "no X-Shopify-Event-Id header: the event could not be told from its repetitions; \
@@ -68,16 +87,17 @@ impl Provider for ShopifyProvider {
         })?;
         let id = format!("{id}.{kind}");
         let id = if fields::visible(&id) { id } else { fields::digest(id.as_bytes()) };
-        let headers =
-            [SIGNATURE, TOPIC, EVENT_ID, WEBHOOK_ID, SHOP, API_VERSION, TRIGGERED_AT, TEST];
-        let at = told(TRIGGERED_AT).and_then(|text| moment(&text)).unwrap_or(proof.now);
+        let headers = HEADERS.map(|name| format!("{family}{name}"));
+        let headers = headers.each_ref().map(String::as_str);
+        let at = told("triggered-at").and_then(|text| moment(&text)).unwrap_or(proof.now);
         let about = topic.rsplit_once('/').map_or(topic.as_str(), |(stem, _)| stem).to_owned();
         let body = fields::object(&request.body).ok();
-        let object = body.and_then(|body| body.id("id")).map(|id| ObjectRef { kind: about, id });
+        let id_of_object = body.and_then(|body| body.id("id")).or_else(|| told("resource-id"));
+        let object = id_of_object.map(|id| ObjectRef { kind: about, id });
         let mut event = super::event(self.name(), (id, kind), request, &headers, at);
-        event.account = told(SHOP);
-        event.api_version = told(API_VERSION);
-        event.livemode = told(TEST).is_none_or(|test| test != "true");
+        event.account = told("shop-domain");
+        event.api_version = told("api-version");
+        event.livemode = told("test").is_none_or(|test| test != "true");
         event.object = object;
         event.secret = secret;
         Ok(event)

@@ -10,6 +10,7 @@ pub mod cursors;
 pub(crate) mod memory;
 pub mod objects;
 mod query;
+pub(crate) mod requests;
 pub mod sled;
 
 use std::fmt;
@@ -30,6 +31,7 @@ pub use query::{
     Backlog, Cursor, DeliveryQuery, EffectQuery, EventQuery, Page, PageRequest, Retained,
     RetentionPolicy, StoreStats,
 };
+pub use requests::{KeptRequest, RequestQuery, RequestStore};
 
 /// A genuine event on its way into the store, and who is to handle it.
 #[derive(Debug, Clone)]

@@ -46,6 +46,15 @@ impl TargetArgs {
         let config = &reading.config;
         let ours: Vec<&EndpointSettings> =
             config.endpoints.iter().filter(|endpoint| endpoint.provider == PROVIDER).collect();
+        let named = config.endpoints.iter().find(|endpoint| Some(endpoint.id.0) == self.endpoint);
+        if let Some(other) = named.filter(|endpoint| endpoint.provider != PROVIDER) {
+            return Err(Usage(format!(
+                "endpoint {} is of `{}`; only events of `{PROVIDER}` can be made here, so have its \
+                 sender send one",
+                other.id, other.provider
+            ))
+            .into());
+        }
         let (id, listed) = match (self.endpoint, ours.as_slice()) {
             (Some(id), _) => (id, None),
             (None, [only]) => (only.id.0, None),

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use crate::domain::backoff::Backoff;
 use crate::domain::endpoint::{Endpoint, EndpointId, Secret, Validation};
+use crate::provider::custom::CustomProvider;
+use crate::provider::{self as rules, BUILT_IN, Provider};
 use crate::stripe::Accounts;
 
 use super::problem::Problem;
@@ -20,8 +22,6 @@ use super::settings::{
     StoreSettings,
 };
 use super::value::{Bound, Referred, Signing, Size, Value as _, WebUrl};
-use crate::provider::custom::CustomProvider;
-use crate::provider::{BUILT_IN, Provider as _};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -62,6 +62,8 @@ fn server(mut table: Table<'_>) -> Server {
         admin_listen: table.value("admin_listen", default.admin_listen),
         admin_token: admin_token(&mut table),
         public_url: table.optional::<WebUrl>("public_url").map(|url| url.0),
+        aliases: table.optional_list("aliases"),
+        trusted_proxies: table.optional_list("trusted_proxies"),
         limits: server_limits(table.table("limits")),
     };
     // Port 0 lets the system choose; two listeners may both ask for that.
@@ -99,6 +101,7 @@ fn server_limits(mut table: Table<'_>) -> ServerLimits {
         connections: count(&mut table, "connections", default.connections, 1, 1 << 20),
         in_flight: count(&mut table, "in_flight", default.in_flight, 1, 1 << 16),
         body: size(&mut table, "body", default.body, 1 << 10, 64 << 20),
+        refused_body: size(&mut table, "refused_body", default.refused_body, 0, 1 << 20),
         headers: size(&mut table, "headers", default.headers, 8 << 10, 1 << 20),
         header_timeout: table.within("header_timeout", default.header_timeout, timeout.clone()),
         body_timeout: table.within("body_timeout", default.body_timeout, timeout.clone()),
@@ -168,6 +171,7 @@ fn endpoints(
     let mut endpoints: Vec<EndpointSettings> = Vec::new();
     let known: Vec<&str> =
         BUILT_IN.into_iter().chain(described.iter().map(|provider| provider.name())).collect();
+    let built_in = rules::built_in();
     for mut table in tables {
         let id = table.required("id").map(EndpointId);
         let provider = table.checked("provider", "stripe".to_owned(), |name: &String| {
@@ -194,7 +198,18 @@ fn endpoints(
                     origin: table.origin_of("id"),
                 });
             }
-            let secrets = secrets.into_iter().map(Signing::into_secret).collect();
+            let secrets: Vec<Secret> = secrets.into_iter().map(Signing::into_secret).collect();
+            let own = built_in.iter().map(|known| &**known as &dyn Provider);
+            let mut rules = own.chain(described.iter().map(|known| known as &dyn Provider));
+            if let Some(found) = rules.find(|known| known.name() == provider) {
+                for cause in secrets.iter().filter_map(|secret| found.check_secret(secret).err()) {
+                    table.reader().report(Problem::Conflict {
+                        key: table.key("secrets"),
+                        cause,
+                        origin: table.origin_of("secrets"),
+                    });
+                }
+            }
             endpoints.push(EndpointSettings {
                 id,
                 provider,

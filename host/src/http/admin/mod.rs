@@ -31,6 +31,7 @@ mod plugins;
 mod reconcile;
 mod replays;
 mod reply;
+mod requests;
 mod runs;
 mod shadow;
 mod walk;
@@ -62,6 +63,7 @@ use super::problem::Problem;
 use crate::dispatch::pauses::PauseHandle;
 use crate::domain::clock::Clock;
 use crate::domain::endpoint::Secret;
+use crate::ingest::Ingest;
 use crate::ingest::at_stripe::AtStripe;
 use crate::ingest::endpoints::Endpoints;
 use crate::plugin::limits::MAX_COMPONENT;
@@ -69,7 +71,7 @@ use crate::plugin::{Engine, Policy, Routes};
 use crate::provider::Providers;
 use crate::reconcile::ReconcileHandle;
 use crate::replay::{Replay, ReplayDeps};
-use crate::store::Store;
+use crate::store::{RequestStore, Store};
 use idempotency::Idempotency;
 use operations::Operations;
 
@@ -103,6 +105,10 @@ pub struct AdminDeps {
     pub reconcile: Option<ReconcileHandle>,
     /// For ages.
     pub clock: Arc<dyn Clock>,
+    /// Requests that were refused.
+    pub requests: Arc<dyn RequestStore>,
+    /// Takes one of them that is found genuine after all.
+    pub ingest: Ingest,
     /// What is shown at `/metrics`.
     pub metrics: Metrics,
 }
@@ -187,7 +193,7 @@ impl AdminServer {
     /// [`ConnectionLimits::drain`].
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { listener, router, app } = self;
-        let service = |_| {
+        let service = |_, _| {
             let router = TowerToHyperService::new(router.clone());
             service_fn(move |request: Request<Incoming>| {
                 let answer = router.call(request);
@@ -254,6 +260,9 @@ fn router(app: App) -> Router {
         .route("/endpoints/{id}/roll-secret", post(endpoints::roll_secret))
         .route("/endpoints/{id}/secrets", post(endpoints::add_secret))
         .route("/endpoints/{id}/secrets/{secret}", delete(endpoints::retire_secret))
+        .route("/requests", get(requests::list))
+        .route("/requests/{id}", get(requests::show))
+        .route("/requests/{id}/retry", post(requests::retry))
         .fallback(reply::no_such_path)
         .method_not_allowed_fallback(reply::wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod client;
 mod receive;
 mod route;
 
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::service::service_fn;
+use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +30,7 @@ use crate::ingest::endpoints::Endpoints;
 use crate::ingest::validate::Validator;
 use crate::provider::Providers;
 use receive::Receiver;
+pub use route::{Alias, AliasError};
 
 /// What the listener works with.
 #[derive(Debug, Clone)]
@@ -60,6 +63,13 @@ pub struct WebhookConfig {
     /// large (over 64 KiB) and still comes. Default 256: many group commits' worth, and at most
     /// 256 MiB of large bodies.
     pub in_flight: usize,
+    /// Bytes of a refused request's body that are kept. Default 4 KiB: most events whole, and of
+    /// what nobody vouches for no more.
+    pub refused_body: usize,
+    /// Other paths that lead to endpoints. Default none.
+    pub aliases: Vec<Alias>,
+    /// Proxies whose word about the client's address is taken. Default none.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl WebhookConfig {
@@ -72,6 +82,9 @@ impl WebhookConfig {
             body_bytes: 1 << 20,
             body: Duration::from_secs(15),
             in_flight: 256,
+            refused_body: 4 << 10,
+            aliases: Vec::new(),
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -111,11 +124,11 @@ impl WebhookServer {
     /// [`ConnectionLimits::drain`].
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { listener, receiver } = self;
-        let service = |linger| {
+        let service = |linger, peer: SocketAddr| {
             let receiver = receiver.clone();
             service_fn(move |request| {
                 let (receiver, linger) = (receiver.clone(), Clone::clone(&linger));
-                async move { Ok::<_, Infallible>(receiver.handle(request, &linger).await) }
+                async move { Ok::<_, Infallible>(receiver.handle(request, peer.ip(), &linger).await) }
             })
         };
         listener.run(shutdown, service).await;

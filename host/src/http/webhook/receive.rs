@@ -3,22 +3,26 @@
 //! Each step takes what the one before it returned. Whatever comes in, the answer is never a 500: it
 //! is the sender's doing (4xx), or something that the sender should try again (429, 503).
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::body::{self, BodyError};
+use super::client::client;
 use super::route::{Route, route};
 use super::{WebhookConfig, WebhookDeps};
 use crate::domain::endpoint::EndpointId;
 use crate::domain::event::Header;
+use crate::domain::request::{MAX_PATH, RefusedRequest};
 use crate::http::guard::guarded;
 use crate::http::linger::LingerFlag;
 use crate::http::problem::{Problem, RETRY_AFTER};
@@ -41,11 +45,12 @@ impl Receiver {
     pub(super) async fn handle(
         &self,
         request: Request<Incoming>,
+        peer: IpAddr,
         linger: &LingerFlag,
     ) -> Response<Full<Bytes>> {
         let started = Instant::now();
         let mut unread = !request.body().is_end_stream();
-        let answer = match guarded(self.answer(request, &mut unread)).await {
+        let answer = match guarded(self.answer(request, peer, &mut unread)).await {
             Ok(answer) => answer,
             Err(_) => Answer::Problem(Problem::panicked()),
         };
@@ -60,37 +65,71 @@ impl Receiver {
         response
     }
 
-    async fn answer(&self, request: Request<Incoming>, unread: &mut bool) -> Answer {
-        match route(request.method(), request.uri().path()) {
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr, unread: &mut bool) -> Answer {
+        match route(request.method(), request.uri().path(), &self.config.aliases) {
             Route::Live => Answer::Live,
             Route::WrongMethod(allowed) => Answer::WrongMethod(allowed),
             Route::Unknown => Answer::Problem(unknown()),
-            Route::Webhook(id) => match self.receive(id, request, unread).await {
-                Ok(answer) => answer,
-                Err(problem) => {
-                    self.note(id, &problem);
-                    Answer::Problem(problem)
+            Route::Webhook(id) => {
+                let (head, body) = request.into_parts();
+                let announced = body.size_hint().exact();
+                let mut read = None;
+                match self.receive(id, &head, body, (unread, &mut read)).await {
+                    Ok(answer) => answer,
+                    Err(problem) => {
+                        self.note(id, &problem, || Seen { head, peer, read, announced });
+                        Answer::Problem(problem)
+                    }
                 }
-            },
+            }
         }
     }
 
-    /// Have an event tell of a request that its sender has to change. What the host could not take
-    /// is the metrics' business: the sender tries it again.
-    fn note(&self, id: EndpointId, problem: &Problem) {
+    /// Have an event tell of a request that its sender has to change, and have it kept. What the
+    /// host could not take is the metrics' business: the sender tries it again.
+    fn note(&self, id: EndpointId, problem: &Problem, seen: impl FnOnce() -> Seen) {
         let senders = problem.status.is_client_error()
             && problem.status != StatusCode::TOO_MANY_REQUESTS
             && self.deps.endpoints.get(id).is_some();
         if senders {
             self.deps.ingest.refused(id, problem.code);
+            self.deps.ingest.keep(id, || self.refused(id, problem, &seen()));
+        }
+    }
+
+    /// What is kept of it.
+    fn refused(&self, id: EndpointId, problem: &Problem, seen: &Seen) -> RefusedRequest {
+        let Seen { head, peer, read, announced } = seen;
+        let lines = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let lines: Vec<_> = lines.collect();
+        let (headers, headers_left_out) = RefusedRequest::headers_of(&lines);
+        let most = self.config.refused_body;
+        let body = read.as_deref().map(|body| body.get(..most).unwrap_or(body));
+        let length = read.as_ref().and_then(|body| u64::try_from(body.len()).ok());
+        RefusedRequest {
+            at: self.deps.ingest.now(),
+            endpoint: id,
+            status: problem.status.as_u16(),
+            code: problem.code.to_owned(),
+            message: problem.message.clone(),
+            client: client(*peer, &head.headers, &self.config.trusted_proxies),
+            method: head.method.as_str().to_owned(),
+            path: head.uri.path().chars().take(MAX_PATH).collect(),
+            headers,
+            headers_left_out,
+            // A copy: the whole body must not stay for the sake of its beginning.
+            body: Bytes::copy_from_slice(body.unwrap_or_default()),
+            length: length.or(*announced),
+            unkept: 0,
         }
     }
 
     async fn receive(
         &self,
         id: EndpointId,
-        request: Request<Incoming>,
-        unread: &mut bool,
+        head: &Parts,
+        body: Incoming,
+        (unread, read): (&mut bool, &mut Option<Bytes>),
     ) -> Result<Answer, Problem> {
         let WebhookDeps { endpoints, providers, validator, ingest, metrics } = &self.deps;
         let endpoint = endpoints.get(id).ok_or_else(unknown)?;
@@ -98,11 +137,11 @@ impl Receiver {
             let message = format!("this host does not know the provider `{}`", endpoint.provider);
             Problem::unavailable("provider_unknown", message)
         })?;
-        check_media(request.headers(), provider.as_ref())?;
+        check_media(&head.headers, provider.as_ref())?;
 
-        let (head, body) = request.into_parts();
         let (body, _large) = self.read(body).await?;
         *unread = false;
+        *read = Some(body.clone());
         // Not before the body is here: who sends it slowly, or never, takes nobody's turn.
         let _turn = self.in_flight.try_acquire().map_err(|_| overloaded())?;
         let raw = RawRequest { headers: headers(&head.headers), body };
@@ -163,6 +202,16 @@ fn not_believed(endpoint: EndpointId, refused: Refused) -> Problem {
             Problem { retry_after: Some(retry_after), ..Problem::unavailable(code, message) }
         }
     }
+}
+
+/// What is known of a request when it is refused.
+struct Seen {
+    head: Parts,
+    peer: IpAddr,
+    /// The body, if it was read.
+    read: Option<Bytes>,
+    /// Bytes that the body was said to have.
+    announced: Option<u64>,
 }
 
 /// The same for every path that leads nowhere, so that it tells nothing about those that do not.

@@ -92,6 +92,8 @@ impl Entry {
 /// What is asked of a new endpoint that is made here alone.
 #[derive(Debug, Clone, Default)]
 pub struct NewEndpoint {
+    /// Its UUID, where it is to keep one from elsewhere; `None` for a new one.
+    pub id: Option<EndpointId>,
     /// Which provider's rules prove its requests.
     pub provider: String,
     /// Secrets that may prove a request.
@@ -161,6 +163,9 @@ pub enum EndpointError {
     /// Too many endpoints.
     #[error("there are {MAX_STORED} endpoints, as many as this host keeps; delete some first")]
     TooManyEndpoints,
+    /// It would replace another.
+    #[error("there is an endpoint {0} already; delete it first, or choose another id")]
+    Exists(EndpointId),
     /// Two of the configuration have one id.
     #[error("endpoint {0} is declared twice in the configuration; give each an id of its own")]
     Twice(EndpointId),
@@ -260,7 +265,11 @@ impl Endpoints {
             account: new.account,
             livemode: new.livemode,
             connect: new.connect,
-            ..Endpoint::new(EndpointId(Uuid::new_v4()), new.provider, new.secrets)
+            ..Endpoint::new(
+                new.id.unwrap_or_else(|| EndpointId(Uuid::new_v4())),
+                new.provider,
+                new.secrets,
+            )
         };
         self.add(endpoint).await
     }
@@ -275,6 +284,9 @@ impl Endpoints {
         let _turn = inner.change.lock().await;
         if inner.table.load().len() >= MAX_STORED {
             return Err(EndpointError::TooManyEndpoints);
+        }
+        if inner.table.load().contains_key(&endpoint.id) {
+            return Err(EndpointError::Exists(endpoint.id));
         }
         let endpoint = Endpoint { created_at: inner.clock.now(), origin: Origin::Api, ..endpoint };
         inner.store.put_endpoint(endpoint.clone()).await?;

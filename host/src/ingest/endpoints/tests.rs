@@ -31,6 +31,15 @@ async fn what_is_made_is_served_listed_and_found_again_after_a_restart() {
     assert_eq!(endpoints.get(made.id), Some(made.clone()));
     assert_eq!(endpoints.list(), [made.clone(), endpoints.get(endpoint(1).id).unwrap()]);
 
+    let named = EndpointId(Uuid::from_u128(7));
+    let taken = endpoints.create(NewEndpoint { id: Some(named), ..new() }).await.unwrap();
+    assert_eq!(taken.id, named);
+    for id in [named, endpoint(1).id] {
+        let twice = endpoints.create(NewEndpoint { id: Some(id), ..new() }).await;
+        assert!(matches!(twice, Err(EndpointError::Exists(_))));
+    }
+    assert!(endpoints.delete(named).await.unwrap());
+
     let again = load(vec![], &store).await.unwrap();
     assert_eq!(again.list(), std::slice::from_ref(&made));
     assert!(again.delete(made.id).await.unwrap());

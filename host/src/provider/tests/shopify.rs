@@ -80,3 +80,23 @@ fn what_is_missing_or_wrong_is_told_apart() {
     let refused = event_of(&ShopifyProvider, SECRET, &request(&headers, BODY)).unwrap_err();
     assert_eq!(refused, "signature_missing");
 }
+
+#[test]
+fn the_newer_kind_has_names_without_x() {
+    let signature = base64(&mac(SECRET.as_bytes(), &[BODY]));
+    let headers = [
+        ("shopify-hmac-sha256", &*signature),
+        ("shopify-topic", "Product"),
+        ("shopify-action", "update"),
+        ("shopify-webhook-id", "w"),
+        ("x-shopify-event-id", "unsigned"),
+        ("shopify-shop-domain", "one.myshopify.com"),
+    ];
+    let event = event_of(&ShopifyProvider, SECRET, &request(&headers, BODY)).unwrap();
+    assert_eq!(
+        (event.kind.as_str(), event.key.id.as_str()),
+        ("Product.update", "w.Product.update")
+    );
+    assert_eq!(about(&event).unwrap().0, "Product");
+    assert_eq!(event.proof.len(), 5);
+}

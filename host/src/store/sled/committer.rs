@@ -104,6 +104,7 @@ pub(super) enum Answer {
     Pause(Reply<()>, ()),
     Refetched(Reply<Vec<FetchEnd>>, Vec<FetchEnd>),
     Row(Reply<bool>, bool),
+    Rows(Reply<()>, ()),
     Retain(Reply<Retained>, Retained),
 }
 
@@ -115,6 +116,7 @@ impl Answer {
             Self::Settle(reply, answer) => drop(reply.send(Ok(answer))),
             Self::ChangeEffect(reply, answer) => drop(reply.send(Ok(answer))),
             Self::Replay(reply, answer) => drop(reply.send(Ok(answer))),
+            Self::Rows(reply, ()) => drop(reply.send(Ok(()))),
             Self::Pause(reply, ()) => drop(reply.send(Ok(()))),
             Self::Refetched(reply, answer) => drop(reply.send(Ok(answer))),
             Self::Row(reply, answer) => drop(reply.send(Ok(answer))),

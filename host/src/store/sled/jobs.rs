@@ -1,5 +1,5 @@
 //! What the committer is asked for beside accepting, settling and retention: effects, replays, fetched
-//! objects and pauses.
+//! objects, pauses and plain rows.
 
 use crate::domain::clock::Timestamp;
 use crate::domain::effect::EffectId;
@@ -28,6 +28,8 @@ pub(super) enum Job {
     Replay { wanted: Vec<Wanted>, now: Timestamp, reply: Reply<Vec<Replayed>> },
     /// Take fetched objects in; `None` for what has no key.
     Refetched { fetched: Vec<Option<Refetch>>, reply: Reply<Vec<FetchEnd>> },
+    /// Put and remove rows that nothing else hangs on.
+    Rows { ops: Vec<(Vec<u8>, Option<Vec<u8>>)>, reply: Reply<()> },
     /// Pause a plugin, or end its pause.
     Pause { plugin: PluginName, pause: Option<Pause>, then: Vec<Prepared>, reply: Reply<()> },
 }
@@ -61,6 +63,15 @@ impl Job {
                 };
                 let ends = fetched.into_iter().map(fold).collect();
                 answer_damage(ends, reply, Answer::Refetched)
+            }
+            Self::Rows { ops, reply } => {
+                for (key, value) in ops {
+                    match value {
+                        Some(value) => draft.view.set.put(key, value),
+                        None => draft.view.set.delete(key),
+                    }
+                }
+                answer_damage(Ok(()), reply, Answer::Rows)
             }
             Self::Pause { plugin, pause, then, reply } => {
                 let paused = set_pause(draft, &plugin, pause, then);

@@ -31,6 +31,8 @@ pub(super) const EFFECT: u8 = b'f';
 pub(super) const GHOST: u8 = b'g';
 /// First byte of a plugin's pause.
 pub(super) const PAUSE: u8 = b'h';
+/// First byte of a refused request.
+pub(super) const REQUEST: u8 = b'j';
 /// First byte of a value of a plugin's state.
 pub(super) const KV: u8 = b'k';
 /// First byte of a name that stands as a number in other rows.
@@ -137,6 +139,11 @@ pub(super) fn pending(first: EventSeq) -> Vec<u8> {
 /// `g`, sequence number of the first event of the block that went (8).
 pub(super) fn ghost(first: EventSeq) -> Vec<u8> {
     numbered(GHOST, first)
+}
+
+/// `j`, number of the request (8).
+pub(super) fn request(number: EventSeq) -> Vec<u8> {
+    numbered(REQUEST, number)
 }
 
 /// `v`, sequence number of the event (8), plugin (4).
@@ -305,16 +312,18 @@ mod tests {
 
     use super::*;
 
-    const TAGS: [u8; 22] = [
+    const TAGS: [u8; 24] = [
         OBJECT,
         TOUCHED,
         AMBIGUOUS,
+        TWIN,
         COUNTERS[0],
         BLOCK,
         CHUNK,
         DEDUPE,
         ENDPOINT,
         GHOST,
+        REQUEST,
         KV,
         NAME,
         PENDING,
@@ -362,6 +371,7 @@ mod tests {
                 (START, start as fn(_) -> Vec<u8>),
                 (PENDING, pending as fn(_) -> Vec<u8>),
                 (GHOST, ghost as fn(_) -> Vec<u8>),
+                (REQUEST, request as fn(_) -> Vec<u8>),
             ] {
                 prop_assert_eq!(parse_numbered(tag, &make(EventSeq(a.0))), Some(EventSeq(a.0)));
                 prop_assert_eq!(make(EventSeq(a.0)).cmp(&make(EventSeq(b.0))), a.0.cmp(&b.0));

@@ -53,6 +53,7 @@ mod effect_read;
 mod endpoints;
 mod figures;
 mod list;
+mod requests;
 
 mod store;
 

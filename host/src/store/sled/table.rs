@@ -220,7 +220,7 @@ impl Table {
 /// Rows that are small by construction or written once need no look at the value they replace.
 fn may_be_chunked(key: &[u8], removed: bool) -> bool {
     match key.first() {
-        Some(&(layout::BLOCK | layout::PENDING | layout::GHOST)) => removed,
+        Some(&(layout::BLOCK | layout::PENDING | layout::GHOST | layout::REQUEST)) => removed,
         Some(&(layout::DELIVERY | layout::KV | layout::ENDPOINT | layout::PAUSE)) => true,
         Some(&layout::OBJECT) => true,
         Some(&(layout::ACTION | layout::EFFECT | layout::WAITING)) => true,

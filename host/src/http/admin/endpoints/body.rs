@@ -6,9 +6,10 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::invalid;
-use crate::domain::endpoint::{Endpoint, Secret, Validation};
+use crate::domain::endpoint::{Endpoint, EndpointId, Secret, Validation};
 use crate::http::admin::body::object;
 use crate::http::problem::Problem;
 use crate::ingest::at_stripe::{Adopt, Edit, Fields, MAX_DESCRIPTION, SyncWish, Wanted};
@@ -29,6 +30,8 @@ pub(super) enum Wish {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Create {
+    /// Where it is to keep one that it has elsewhere.
+    id: Option<Uuid>,
     #[serde(default = "stripe")]
     provider: String,
     /// A list of strings; read by hand, for an error must not quote it.
@@ -79,7 +82,7 @@ pub(super) fn create(body: &[u8]) -> Result<Wish, Problem> {
         let message = format!(
             "the body is not as expected: {error}; it is a JSON object of `secrets` (a list of \
              strings) for an endpoint of this host alone, or of `enabled_events` for one that is \
-             made at Stripe too, and perhaps `provider`, `account`, `livemode`, `connect`, \
+             made at Stripe too, and perhaps `id`, `provider`, `account`, `livemode`, `connect`, \
              `validation`, `force_unverified`, `tolerance`, `description`, and for Stripe \
              `base_url`, `allow_unknown_events`, `api_version`, `metadata`, `dry_run`"
         );
@@ -100,6 +103,10 @@ pub(super) fn create(body: &[u8]) -> Result<Wish, Problem> {
             ("metadata", create.metadata.is_some()),
             ("dry_run", create.dry_run),
         ];
+        let id = create.id.map(EndpointId);
+        if id == Some(EndpointId::NONE) {
+            return Err(invalid("id", "it is the nil UUID, which stands for no endpoint"));
+        }
         if let Some((param, _)) = there.iter().find(|(_, given)| *given) {
             let message = "it is for an endpoint that is made at Stripe, whose secret Stripe makes; \
                            leave it out, or leave out `secrets` and name `enabled_events`";
@@ -110,6 +117,7 @@ pub(super) fn create(body: &[u8]) -> Result<Wish, Problem> {
             return Err(invalid("description", message));
         }
         return Ok(Wish::Here(NewEndpoint {
+            id,
             provider: create.provider,
             secrets: create.secrets.map(secrets).transpose()?.unwrap_or_default(),
             tolerance,
@@ -125,6 +133,11 @@ pub(super) fn create(body: &[u8]) -> Result<Wish, Problem> {
         let message = "give `secrets` for an endpoint of this host alone, or `enabled_events` to \
                        have it made at Stripe, which makes its secret";
         return Err(invalid("secrets", message));
+    }
+    if create.id.is_some() {
+        let message = "an endpoint that is made at Stripe gets a new one; leave it out, or give \
+                       `secrets` for one that exists elsewhere";
+        return Err(invalid("id", message));
     }
     if create.provider != "stripe" {
         let message = "endpoints are made at Stripe alone; give `secrets` for other providers";

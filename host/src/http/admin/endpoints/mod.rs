@@ -154,6 +154,7 @@ impl From<EndpointError> for Problem {
             EndpointError::NothingToForce => invalid("force_unverified", message),
             EndpointError::Missing(id) => no_such(&id.to_string()),
             EndpointError::TooManyEndpoints
+            | EndpointError::Exists(_)
             | EndpointError::Twice(_)
             | EndpointError::OfConfig(_) => Self::new(StatusCode::CONFLICT, "conflict", message),
             EndpointError::Store(error) => error.into(),

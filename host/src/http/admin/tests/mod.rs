@@ -8,6 +8,7 @@ mod endpoints;
 mod lists;
 mod objects;
 mod reconcile;
+mod requests;
 mod things;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,6 +26,7 @@ use crate::domain::event::Source;
 use crate::domain::plugin::{CapabilityRequest, CodeDigest, Limits, Subscription};
 use crate::http::Metrics;
 use crate::http::testing::{Client, Reply};
+use crate::ingest::Ingest;
 use crate::ingest::at_stripe::AtStripe;
 use crate::ingest::endpoints::Endpoints;
 use crate::plugin::routes::{PluginReport, PluginStatus, Routes, RoutingTable};
@@ -34,6 +36,7 @@ use crate::provider::Providers;
 use crate::provider::stripe::StripeProvider;
 use crate::provider::testing::{NOW, endpoint};
 use crate::store::memory::{MemoryStore, event};
+use crate::store::requests::memory::MemoryRequests;
 use crate::store::{NewEvent, Store};
 use crate::stripe::{Accounts, ApiLimits, StripeApi};
 
@@ -43,6 +46,7 @@ pub(crate) const TOKEN: &str = "sbx_0123456789abcdef";
 pub(crate) struct Host {
     pub(crate) addr: SocketAddr,
     pub(crate) store: Arc<MemoryStore>,
+    requests: Arc<MemoryRequests>,
     endpoints: Endpoints,
     routes: Routes,
     engine: Engine,
@@ -66,6 +70,7 @@ impl Host {
     }
 
     async fn showing(memory: Arc<MemoryStore>, store: Arc<dyn Store>, accounts: Accounts) -> Self {
+        let requests = Arc::new(MemoryRequests::default());
         let providers = Providers::new(vec![Arc::new(StripeProvider::default())]);
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(NOW * 1_000 + 500)));
         let declared = vec![endpoint(1)];
@@ -91,6 +96,8 @@ impl Host {
             policy: Policy::default(),
             pauses,
             reconcile: None,
+            requests: requests.clone(),
+            ingest: Ingest::new(store.clone(), routes.clone(), clock.clone()),
             clock,
             metrics: Metrics::new(),
         };
@@ -102,7 +109,7 @@ impl Host {
         tokio::spawn(server.run(shutdown.clone()));
         let stop = shutdown.drop_guard();
         let addr = handle.local_addr;
-        Self { addr, store: memory, endpoints, routes, engine, _stop: stop }
+        Self { addr, store: memory, requests, endpoints, routes, engine, _stop: stop }
     }
 
     /// Let these components receive events, and no others.

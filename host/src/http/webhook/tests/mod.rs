@@ -1,6 +1,8 @@
 //! The public listener over real sockets.
 
 mod connections;
+mod handshake;
+mod kept;
 mod requests;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,6 +12,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use handshake::slack;
+
 use super::{WebhookConfig, WebhookDeps, WebhookServer};
 use crate::domain::clock::{ManualClock, Timestamp};
 use crate::http::metrics::Metrics;
@@ -18,9 +22,8 @@ use crate::ingest::Ingest;
 use crate::ingest::endpoints::Endpoints;
 use crate::ingest::validate::Validator;
 use crate::plugin::routes::Routes;
-use crate::provider::Providers;
-use crate::provider::stripe::StripeProvider;
 use crate::provider::testing::{NOW, SECRET, endpoint, sign};
+use crate::provider::{self, Providers};
 use crate::store::memory::MemoryStore;
 
 /// The path of the one endpoint there is.
@@ -45,10 +48,14 @@ impl Host {
 
     async fn with(store: MemoryStore, change: impl FnOnce(&mut WebhookConfig)) -> Self {
         let store = Arc::new(store);
-        let providers = Providers::new(vec![Arc::new(StripeProvider::default())]);
+        let providers = Providers::new(provider::built_in());
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(NOW)));
-        let endpoints =
-            Endpoints::load(store.clone(), providers.clone(), clock.clone(), vec![endpoint(1)]);
+        let endpoints = Endpoints::load(
+            store.clone(),
+            providers.clone(),
+            clock.clone(),
+            vec![endpoint(1), slack()],
+        );
         let deps = WebhookDeps {
             endpoints: endpoints.await.unwrap(),
             providers,

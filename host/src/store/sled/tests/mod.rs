@@ -4,6 +4,7 @@ mod crash;
 mod directory;
 mod faults;
 mod mirror;
+mod requests;
 
 use std::sync::Arc;
 
