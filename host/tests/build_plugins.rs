@@ -18,9 +18,14 @@ use signalbox::domain::delivery::{DeliveryId, Outcome};
 use signalbox::domain::effect::Action;
 use signalbox::domain::endpoint::EndpointId;
 use signalbox::domain::event::{EventKey, EventSeq, Source, StoredEvent, VerifiedEvent};
-use signalbox::domain::grant::{Grant, HTTP, SECRET};
+use signalbox::domain::grant::{Grant, HTTP, OBJECTS, SECRET};
+use signalbox::domain::object::Sighting;
 use signalbox::plugin::{Call, Engine, EngineConfig, LoadError, PluginSettings, Policy};
+use signalbox::provider::Provider as _;
+use signalbox::provider::stripe::StripeProvider;
+use signalbox::store::objects::Sight;
 use signalbox::store::sled::{SledConfig, SledStore};
+use signalbox::store::{NewEvent, Store as _};
 use wit_component::DecodedWasm;
 
 #[derive(Default)]
@@ -87,6 +92,7 @@ fn the_examples_become_components() {
             "charge-succeeded",
             "dunning",
             "fails-on-purpose",
+            "invoice-receipt",
             "payment-method-attached",
             "slack-notifier"
         ]
@@ -186,6 +192,57 @@ fn the_examples_ask_for_what_their_pages_grant() {
         assert_eq!(came, effects, "{name}");
         assert_eq!(ended.effects[0].id.to_string(), format!("stripe.evt_1.{name}.0"));
     }
+}
+
+/// Stripe's own rules over the events of this test.
+#[derive(Debug)]
+struct StripeSight;
+
+impl Sight for StripeSight {
+    fn objects(&self, event: &VerifiedEvent) -> Vec<Sighting> {
+        StripeProvider::default().objects(event)
+    }
+}
+
+/// An example that reads the mirror, as a component, in the real sandbox: refused without the line
+/// that its page shows, with it it knows the customer that an earlier event showed.
+#[test]
+fn an_example_reads_what_an_earlier_event_showed() {
+    let (out, name) = (tempfile::tempdir().unwrap(), "invoice-receipt");
+    let project = repository().join("example-plugins").join(name);
+    build(&options(&project, out.path()), &mut Heard::default()).unwrap();
+    let bytes = Bytes::from(fs::read(out.path().join(format!("{name}.wasm"))).unwrap());
+    let engine = Engine::new(&EngineConfig::default(), Arc::new(SystemClock::new())).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let refused = runtime.block_on(engine.load(bytes.clone(), &Policy::default())).unwrap_err();
+    let page = fs::read_to_string(project.join("README.md")).unwrap();
+    let remedy = refused.remedy();
+    let mut lines = remedy.lines().skip_while(|line| !line.starts_with('[')).peekable();
+    assert!(lines.peek().is_some() && lines.all(|line| page.contains(line)), "{remedy}");
+
+    let sight = Some(Arc::new(StripeSight) as Arc<dyn Sight>);
+    let store = SledConfig { sight, ..SledConfig::new(out.path().join("store")) };
+    let store = SledStore::open(&store).unwrap();
+    let made = r#"{"id": "evt_0", "type": "customer.created", "created": 1, "data": {"object":
+        {"id": "cus_1", "object": "customer", "name": "Ada Lovelace"}}}"#;
+    let made = call(name, "customer.created", made).event;
+    let mut event = made.event.clone();
+    event.key.id = "evt_0".to_owned();
+    let (endpoint, received_at) = (made.endpoint, made.received_at);
+    let source = Source::Webhook;
+    let new = NewEvent { event, endpoint, received_at, source, plugins: vec![] };
+    runtime.block_on(store.accept(vec![new])).unwrap();
+
+    let grants = vec![Grant::parse(OBJECTS, "stripe customer", vec![]).unwrap()];
+    let own = PluginSettings { grants, ..PluginSettings::default() };
+    let policy = Policy { plugins: [(name.parse().unwrap(), own)].into(), ..Policy::default() };
+    let plugin = runtime.block_on(engine.load(bytes, &policy)).unwrap();
+    let paid = r#"{"data": {"object": {"id": "in_1", "customer": "cus_1"}}}"#;
+    let call = call(name, "invoice.paid", paid);
+    let run = engine.guests().spawn(async move { plugin.call(call, store).await });
+    let ended = runtime.block_on(run).unwrap();
+    assert_eq!(ended.outcome, Outcome::Ok, "{}", ended.reason);
+    assert_eq!(ended.logs.records[0].message, "invoice in_1 of Ada Lovelace is paid");
 }
 
 fn call(plugin: &str, kind: &str, body: &'static str) -> Call {

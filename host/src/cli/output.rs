@@ -89,7 +89,7 @@ pub(crate) fn fields(object: &Value, without: &[&str], style: Style) -> Vec<(Str
 fn field(object: &Value, name: &str, value: &Value, style: Style) -> Cell {
     match name {
         "status" | "outcome" => Cell::status(object, name),
-        "created" => Cell::time(object, name, style),
+        "created" | "as_of" => Cell::time(object, name, style),
         _ if name.ends_with("_at") => Cell::time(object, name, style),
         _ => match value {
             Value::Array(list) if list.iter().any(Value::is_object) => {

@@ -11,6 +11,7 @@ mod reply;
 pub mod config;
 pub mod kv;
 pub mod log;
+pub mod objects;
 pub mod outbox;
 pub mod timer;
 
@@ -27,7 +28,7 @@ pub use signalbox_sdk_macros::{plugin, receiver};
 /// What almost every plugin needs.
 pub mod prelude {
     pub use crate::{Delivery, Event, Failure, OrFail, plugin, receiver};
-    pub use crate::{config, kv, outbox, timer};
+    pub use crate::{config, kv, objects, outbox, timer};
     pub use crate::{debug, error, info, trace, warn};
     pub use crate::{reject, retry};
 }

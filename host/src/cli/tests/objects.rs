@@ -99,7 +99,8 @@ async fn objects_are_listed_with_what_is_known_of_their_state() {
 async fn one_object_is_shown_with_its_body_or_as_its_very_bytes() {
     let host = Host::start().await;
     let ran = host.run(&["objects", "get", "customer", "cus_2", "--account", "acct_1"]).await;
-    assert!(ran.stdout.contains("ambiguous    true"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("ambiguous  true\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("as_of      2027-01-15T07:59:00.000Z\n"), "{}", ran.stdout);
     assert!(ran.stdout.contains("\n\n{\n  \"id\": \"cus_2\""), "{}", ran.stdout);
     assert!(!ran.stdout.contains("cursor"), "{}", ran.stdout);
     assert_eq!(host.last(), "/api/v1/objects/stripe/customer/cus_2?account=acct_1");

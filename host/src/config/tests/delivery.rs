@@ -42,6 +42,20 @@ fn plugins_outbox_and_secrets_are_read() {
 }
 
 #[test]
+fn the_mirror_is_on_unless_it_is_switched_off() {
+    let enabled = |text: &str| Dir::with(text).load([]).unwrap().mirror.enabled;
+    assert!(enabled("") && enabled("[mirror]\nenabled = true"));
+    assert!(!enabled("[mirror]\nenabled = false"));
+    let off = Dir::with("").load([("SIGNALBOX_MIRROR__ENABLED", "false")]).unwrap();
+    assert!(!off.mirror.enabled);
+    let told = problems("[mirror]\nenabled = \"yes\"", []);
+    assert!(
+        told[0].contains("`mirror.enabled`") && told[0].contains("`true` or `false`"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn each_mistake_names_key_value_expectation_and_place() {
     let table = [
         (
@@ -86,7 +100,11 @@ fn each_mistake_names_key_value_expectation_and_place() {
         ),
         (
             "[plugin.x]\ngrants = [{ capability = \"outbox.smtp\", scope = \"*\" }]",
-            "signalbox.toml:2: `plugin.x.grants[0].scope`: `outbox.smtp` is no capability of this version; there are `outbox.http` and `outbox.emit`",
+            "signalbox.toml:2: `plugin.x.grants[0].scope`: `outbox.smtp` is no capability of this version; there are `outbox.http`, `outbox.emit` and `objects`",
+        ),
+        (
+            "[plugin.x]\ngrants = [{ capability = \"objects\", scope = \"customer\" }]",
+            "signalbox.toml:2: `plugin.x.grants[0].scope`: `customer` is no scope of `objects`: it is not a provider and a kind; write `stripe customer` or `stripe *`",
         ),
     ];
     for (text, expected) in table {

@@ -126,7 +126,7 @@ fn heap(count: usize, order: &mut [usize], each: &mut dyn FnMut(&[usize])) {
     }
     for at in 0..count {
         heap(count - 1, order, each);
-        let other = if count % 2 == 0 { at } else { 0 };
+        let other = if count.is_multiple_of(2) { at } else { 0 };
         order.swap(other, count - 1);
     }
 }

@@ -94,10 +94,11 @@ fn requests(input: ParseStream<'_>) -> Result<Vec<(Ident, LitStr)>> {
             "http" => rules::http_scope(&scope)?,
             "emit" => rules::pattern(&scope)?,
             "secret" => rules::secret(&scope)?,
+            "objects" => rules::object_scope(&scope)?,
             other => {
                 return Err(Error::new(
                     capability.span(),
-                    format!("unknown `{other}`: there are `http`, `emit` and `secret`"),
+                    format!("unknown `{other}`: there are `http`, `emit`, `objects` and `secret`"),
                 ));
             }
         }
@@ -201,6 +202,7 @@ pub(crate) fn expand(fields: TokenStream) -> Result<TokenStream> {
         let capability = match capability.to_string().as_str() {
             "http" => "outbox.http",
             "emit" => "outbox.emit",
+            "objects" => "objects",
             _ => "secret",
         };
         quote!((#capability, #scope))
@@ -268,6 +270,7 @@ mod tests {
             (quote!(name: "a", requests: [http("https://a/")], receivers: [f]), "write \"POST"),
             (quote!(name: "a", requests: [http("POST a.com")], receivers: [f]), "write \"POST"),
             (quote!(name: "a", requests: [emit("a..b")], receivers: [f]), "between dots is empty"),
+            (quote!(name: "a", requests: [objects("customer")], receivers: [f]), "stripe customer"),
             (quote!(name: "a", requests: [secret("A B")], receivers: [f]), "a secret's name"),
         ] {
             let message = expand(fields).map_or_else(|e| e.to_string(), |code| code.to_string());

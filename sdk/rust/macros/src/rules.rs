@@ -83,6 +83,21 @@ pub(crate) fn http_scope(scope: &LitStr) -> Result<()> {
     ))
 }
 
+/// A provider and a kind of its objects, or `*`.
+pub(crate) fn object_scope(scope: &LitStr) -> Result<()> {
+    let text = scope.value();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if let [provider, kind] = words.as_slice() {
+        if !provider.contains('*') && (*kind == "*" || !kind.contains('*')) {
+            return Ok(());
+        }
+    }
+    Err(Error::new(
+        scope.span(),
+        "not a provider and a kind: write \"stripe customer\" or \"stripe *\"",
+    ))
+}
+
 /// The name that stands in `{{secret:NAME}}`.
 pub(crate) fn secret(name: &LitStr) -> Result<()> {
     let text = name.value();

@@ -829,6 +829,272 @@ pub mod signalbox {
                 }
             }
         }
+        /// The host's mirror of the provider's objects, built from the events it has
+        /// accepted. Read-only, and a snapshot: it does not move during a delivery.
+        ///
+        /// The mirror already includes the event being handled and may include later
+        /// ones; compare `as-of` when that matters. A handler sees the objects of its
+        /// event's connected account and mode (live or test). For an event that was
+        /// made here (emitted, a reply, the host's own) those are the endpoint's own
+        /// account, and live before test.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod objects {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type TimestampMs = super::super::super::signalbox::plugin::types::TimestampMs;
+            /// The newest state the host has seen of one object.
+            #[derive(Clone)]
+            pub struct Object {
+                /// The provider's identifier, e.g. `cus_…`.
+                pub id: _rt::String,
+                /// The provider's name for the type, e.g. `customer`.
+                pub kind: _rt::String,
+                /// `occurred-at` of the event this state came from; of a state that was
+                /// fetched from the provider, about when.
+                pub as_of: TimestampMs,
+                /// Identifier of that event; empty for a fetched state.
+                pub event_id: _rt::String,
+                /// True once the provider said it was deleted; `body` is then the last
+                /// state before that.
+                pub deleted: bool,
+                /// The object as the provider sent it.
+                pub body: _rt::Vec<u8>,
+            }
+            impl ::core::fmt::Debug for Object {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Object")
+                        .field("id", &self.id)
+                        .field("kind", &self.kind)
+                        .field("as-of", &self.as_of)
+                        .field("event-id", &self.event_id)
+                        .field("deleted", &self.deleted)
+                        .field("body", &self.body)
+                        .finish()
+                }
+            }
+            /// Why a read was refused.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum Refusal {
+                /// The operator did not grant this plugin objects of this kind, or keeps
+                /// no mirror.
+                NotGranted,
+                /// This delivery made more reads, or read more bytes, than the host allows.
+                Operations,
+            }
+            impl Refusal {
+                pub fn name(&self) -> &'static str {
+                    match self {
+                        Refusal::NotGranted => "not-granted",
+                        Refusal::Operations => "operations",
+                    }
+                }
+                pub fn message(&self) -> &'static str {
+                    match self {
+                        Refusal::NotGranted => {
+                            "The operator did not grant this plugin objects of this kind, or keeps
+            no mirror."
+                        }
+                        Refusal::Operations => {
+                            "This delivery made more reads, or read more bytes, than the host allows."
+                        }
+                    }
+                }
+            }
+            impl ::core::fmt::Debug for Refusal {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Refusal")
+                        .field("code", &(*self as i32))
+                        .field("name", &self.name())
+                        .field("message", &self.message())
+                        .finish()
+                }
+            }
+            impl ::core::fmt::Display for Refusal {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{} (error {})", self.name(), * self as i32)
+                }
+            }
+            impl ::core::error::Error for Refusal {}
+            impl Refusal {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> Refusal {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => Refusal::NotGranted,
+                        1 => Refusal::Operations,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The mirrored object, `none` when no accepted event has mentioned it. The
+            /// same object read again in one delivery is the same. Ask for it in the
+            /// manifest: capability `objects`, scope `PROVIDER KIND` or `PROVIDER *`.
+            #[allow(async_fn_in_trait)]
+            pub fn get(
+                provider: &str,
+                kind: &str,
+                id: &str,
+            ) -> ::core::result::Result<::core::option::Option<Object>, Refusal> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 32 + 8 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 32
+                            + 8 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = provider;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = kind;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let vec2 = id;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "signalbox:plugin/objects@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "get"]
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        ptr2.cast_mut(),
+                        len2,
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result22 = match l5 {
+                        0 => {
+                            let e = {
+                                let l6 = i32::from(*ptr3.add(8).cast::<u8>());
+                                match l6 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l7 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l8 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len9 = l8;
+                                            let bytes9 = _rt::Vec::from_raw_parts(
+                                                l7.cast(),
+                                                len9,
+                                                len9,
+                                            );
+                                            let l10 = *ptr3
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l11 = *ptr3
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len12 = l11;
+                                            let bytes12 = _rt::Vec::from_raw_parts(
+                                                l10.cast(),
+                                                len12,
+                                                len12,
+                                            );
+                                            let l13 = *ptr3
+                                                .add(16 + 4 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<i64>();
+                                            let l14 = *ptr3
+                                                .add(24 + 4 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l15 = *ptr3
+                                                .add(24 + 5 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len16 = l15;
+                                            let bytes16 = _rt::Vec::from_raw_parts(
+                                                l14.cast(),
+                                                len16,
+                                                len16,
+                                            );
+                                            let l17 = i32::from(
+                                                *ptr3
+                                                    .add(24 + 6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>(),
+                                            );
+                                            let l18 = *ptr3
+                                                .add(24 + 7 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l19 = *ptr3
+                                                .add(24 + 8 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len20 = l19;
+                                            Object {
+                                                id: _rt::string_lift(bytes9),
+                                                kind: _rt::string_lift(bytes12),
+                                                as_of: l13 as u64,
+                                                event_id: _rt::string_lift(bytes16),
+                                                deleted: _rt::bool_lift(l17 as u8),
+                                                body: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(_rt::Vec::from_raw_parts(l18.cast(), len20, len20)),
+                                            }
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l21 = i32::from(*ptr3.add(8).cast::<u8>());
+                                Refusal::_lift(l21 as u8)
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result22
+                }
+            }
+        }
         /// Effects on the world, performed by the host after the delivery commits.
         ///
         /// Nothing put here happens if the delivery fails. After commit each effect is
@@ -2356,6 +2622,17 @@ mod _rt {
             alloc::dealloc(ptr, layout);
         }
     }
+    pub unsafe fn bool_lift(val: u8) -> bool {
+        if cfg!(debug_assertions) {
+            match val {
+                0 => false,
+                1 => true,
+                _ => panic!("invalid bool discriminant"),
+            }
+        } else {
+            val != 0
+        }
+    }
     pub fn as_i64<T: AsI64>(t: T) -> i64 {
         t.as_i64()
     }
@@ -2377,17 +2654,6 @@ mod _rt {
         #[inline]
         fn as_i64(self) -> i64 {
             self as i64
-        }
-    }
-    pub unsafe fn bool_lift(val: u8) -> bool {
-        if cfg!(debug_assertions) {
-            match val {
-                0 => false,
-                1 => true,
-                _ => panic!("invalid bool discriminant"),
-            }
-        } else {
-            val != 0
         }
     }
     #[cfg(target_arch = "wasm32")]
@@ -2428,10 +2694,10 @@ macro_rules! __export_plugin_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:signalbox:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1672] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1891] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8b\x0c\x01A\x02\x01\
-A\x11\x01B\x11\x01w\x04\0\x0ctimestamp-ms\x03\0\0\x01w\x04\0\x0bduration-ms\x03\0\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe6\x0d\x01A\x02\x01\
+A\x14\x01B\x11\x01w\x04\0\x0ctimestamp-ms\x03\0\0\x01w\x04\0\x0bduration-ms\x03\0\
 \x02\x01o\x02ss\x04\0\x09attribute\x03\0\x04\x01p}\x01p\x05\x01r\x08\x02ids\x08p\
 roviders\x04kinds\x0boccurred-at\x01\x0breceived-at\x01\x0ccontent-types\x04body\
 \x06\x0aattributes\x07\x04\0\x05event\x03\0\x08\x01r\x03\x02ids\x07attempty\x06r\
@@ -2449,8 +2715,13 @@ ta\x0aoperations\x04\0\x05limit\x03\0\0\x01ps\x01ks\x01r\x02\x04keys\x02\x04next
 keys\0\x08\x04\0\x03get\x01\x09\x01j\0\x01\x01\x01@\x02\x03keys\x05value\x06\0\x0a\
 \x04\0\x03set\x01\x0b\x01@\x01\x03keys\0\x0a\x04\0\x06delete\x01\x0c\x01j\x01\x05\
 \x01\x01\x01@\x02\x06prefixs\x05after\x03\0\x0d\x04\0\x04keys\x01\x0e\x03\0\x19s\
-ignalbox:plugin/kv@0.1.0\x05\x04\x02\x03\0\0\x0bduration-ms\x01B\x15\x02\x03\x02\
-\x01\x01\x04\0\x09attribute\x03\0\0\x02\x03\x02\x01\x05\x04\0\x0bduration-ms\x03\
+ignalbox:plugin/kv@0.1.0\x05\x04\x02\x03\0\0\x0ctimestamp-ms\x01B\x0b\x02\x03\x02\
+\x01\x05\x04\0\x0ctimestamp-ms\x03\0\0\x01p}\x01r\x06\x02ids\x04kinds\x05as-of\x01\
+\x08event-ids\x07deleted\x7f\x04body\x02\x04\0\x06object\x03\0\x03\x01m\x02\x0bn\
+ot-granted\x0aoperations\x04\0\x07refusal\x03\0\x05\x01k\x04\x01j\x01\x07\x01\x06\
+\x01@\x03\x08providers\x04kinds\x02ids\0\x08\x04\0\x03get\x01\x09\x03\0\x1esigna\
+lbox:plugin/objects@0.1.0\x05\x06\x02\x03\0\0\x0bduration-ms\x01B\x15\x02\x03\x02\
+\x01\x01\x04\0\x09attribute\x03\0\0\x02\x03\x02\x01\x07\x04\0\x0bduration-ms\x03\
 \0\x02\x01q\x03\x0bnot-granted\x01s\0\x07invalid\x01s\0\x05quota\0\0\x04\0\x07re\
 fusal\x03\0\x04\x01p\x01\x01p}\x01r\x04\x06methods\x03urls\x07headers\x06\x04bod\
 y\x07\x04\0\x0chttp-request\x03\0\x08\x01k\x03\x01j\x01s\x01\x05\x01@\x02\x07req\
@@ -2458,16 +2729,16 @@ uest\x09\x05delay\x0a\0\x0b\x04\0\x04http\x01\x0c\x01@\x04\x04kinds\x0ccontent-t
 ypes\x04body\x07\x05delay\x0a\0\x0b\x04\0\x04emit\x01\x0d\x01@\x03\x07request\x09\
 \x0areply-kinds\x05delay\x0a\0\x0b\x04\0\x0fhttp-with-reply\x01\x0e\x01j\x01\x7f\
 \x01\x05\x01@\x01\x09effect-ids\0\x0f\x04\0\x06cancel\x01\x10\x03\0\x1dsignalbox\
-:plugin/outbox@0.1.0\x05\x06\x02\x03\0\0\x05event\x02\x03\0\0\x08delivery\x02\x03\
-\0\0\x07failure\x01B\x17\x02\x03\x02\x01\x07\x04\0\x05event\x03\0\0\x02\x03\x02\x01\
-\x08\x04\0\x08delivery\x03\0\x02\x02\x03\x02\x01\x09\x04\0\x07failure\x03\0\x04\x02\
+:plugin/outbox@0.1.0\x05\x08\x02\x03\0\0\x05event\x02\x03\0\0\x08delivery\x02\x03\
+\0\0\x07failure\x01B\x17\x02\x03\x02\x01\x09\x04\0\x05event\x03\0\0\x02\x03\x02\x01\
+\x0a\x04\0\x08delivery\x03\0\x02\x02\x03\x02\x01\x0b\x04\0\x07failure\x03\0\x04\x02\
 \x03\x02\x01\x01\x04\0\x09attribute\x03\0\x06\x01ks\x01r\x03\x08providers\x04kin\
 ds\x06filter\x08\x04\0\x0csubscription\x03\0\x09\x01r\x02\x0acapabilitys\x05scop\
 es\x04\0\x07request\x03\0\x0b\x01p\x0a\x01p\x0c\x01p\x07\x01r\x05\x04names\x07ve\
 rsions\x0dsubscriptions\x0d\x08requests\x0e\x0aattributes\x0f\x04\0\x08manifest\x03\
 \0\x10\x01@\0\0\x11\x04\0\x08describe\x01\x12\x01j\0\x01\x05\x01@\x02\x05event\x01\
 \x08delivery\x03\0\x13\x04\0\x06handle\x01\x14\x04\0\x1esignalbox:plugin/handler\
-@0.1.0\x05\x0a\x04\0\x1dsignalbox:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plu\
+@0.1.0\x05\x0c\x04\0\x1dsignalbox:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plu\
 gin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10\
 wit-bindgen-rust\x060.61.1";
         };
@@ -2482,9 +2753,9 @@ pub use __export_plugin_impl as __export_plugin;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1373] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc0\x09\x01A\x02\x01\
-A\x0c\x01B\x11\x01w\x04\0\x0ctimestamp-ms\x03\0\0\x01w\x04\0\x0bduration-ms\x03\0\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1592] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9b\x0b\x01A\x02\x01\
+A\x0f\x01B\x11\x01w\x04\0\x0ctimestamp-ms\x03\0\0\x01w\x04\0\x0bduration-ms\x03\0\
 \x02\x01o\x02ss\x04\0\x09attribute\x03\0\x04\x01p}\x01p\x05\x01r\x08\x02ids\x08p\
 roviders\x04kinds\x0boccurred-at\x01\x0breceived-at\x01\x0ccontent-types\x04body\
 \x06\x0aattributes\x07\x04\0\x05event\x03\0\x08\x01r\x03\x02ids\x07attempty\x06r\
@@ -2502,8 +2773,13 @@ ta\x0aoperations\x04\0\x05limit\x03\0\0\x01ps\x01ks\x01r\x02\x04keys\x02\x04next
 keys\0\x08\x04\0\x03get\x01\x09\x01j\0\x01\x01\x01@\x02\x03keys\x05value\x06\0\x0a\
 \x04\0\x03set\x01\x0b\x01@\x01\x03keys\0\x0a\x04\0\x06delete\x01\x0c\x01j\x01\x05\
 \x01\x01\x01@\x02\x06prefixs\x05after\x03\0\x0d\x04\0\x04keys\x01\x0e\x03\0\x19s\
-ignalbox:plugin/kv@0.1.0\x05\x04\x02\x03\0\0\x0bduration-ms\x01B\x15\x02\x03\x02\
-\x01\x01\x04\0\x09attribute\x03\0\0\x02\x03\x02\x01\x05\x04\0\x0bduration-ms\x03\
+ignalbox:plugin/kv@0.1.0\x05\x04\x02\x03\0\0\x0ctimestamp-ms\x01B\x0b\x02\x03\x02\
+\x01\x05\x04\0\x0ctimestamp-ms\x03\0\0\x01p}\x01r\x06\x02ids\x04kinds\x05as-of\x01\
+\x08event-ids\x07deleted\x7f\x04body\x02\x04\0\x06object\x03\0\x03\x01m\x02\x0bn\
+ot-granted\x0aoperations\x04\0\x07refusal\x03\0\x05\x01k\x04\x01j\x01\x07\x01\x06\
+\x01@\x03\x08providers\x04kinds\x02ids\0\x08\x04\0\x03get\x01\x09\x03\0\x1esigna\
+lbox:plugin/objects@0.1.0\x05\x06\x02\x03\0\0\x0bduration-ms\x01B\x15\x02\x03\x02\
+\x01\x01\x04\0\x09attribute\x03\0\0\x02\x03\x02\x01\x07\x04\0\x0bduration-ms\x03\
 \0\x02\x01q\x03\x0bnot-granted\x01s\0\x07invalid\x01s\0\x05quota\0\0\x04\0\x07re\
 fusal\x03\0\x04\x01p\x01\x01p}\x01r\x04\x06methods\x03urls\x07headers\x06\x04bod\
 y\x07\x04\0\x0chttp-request\x03\0\x08\x01k\x03\x01j\x01s\x01\x05\x01@\x02\x07req\
@@ -2511,7 +2787,7 @@ uest\x09\x05delay\x0a\0\x0b\x04\0\x04http\x01\x0c\x01@\x04\x04kinds\x0ccontent-t
 ypes\x04body\x07\x05delay\x0a\0\x0b\x04\0\x04emit\x01\x0d\x01@\x03\x07request\x09\
 \x0areply-kinds\x05delay\x0a\0\x0b\x04\0\x0fhttp-with-reply\x01\x0e\x01j\x01\x7f\
 \x01\x05\x01@\x01\x09effect-ids\0\x0f\x04\0\x06cancel\x01\x10\x03\0\x1dsignalbox\
-:plugin/outbox@0.1.0\x05\x06\x04\0=signalbox:plugin/plugin-with-all-of-its-expor\
+:plugin/outbox@0.1.0\x05\x08\x04\0=signalbox:plugin/plugin-with-all-of-its-expor\
 ts-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-removed\x03\0\0\
 \0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bind\
 gen-rust\x060.61.1";

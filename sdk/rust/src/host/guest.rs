@@ -8,11 +8,12 @@ use std::time::Duration;
 use super::KeyPage;
 use crate::kv::Limit;
 use crate::log::Level;
+use crate::objects::{Object, Unread};
 use crate::outbox::{EffectId, Refused};
 use crate::{Delivery, Event, Failure, Plugin};
 
 use super::bindings::exports::signalbox::plugin::handler as contract;
-use super::bindings::signalbox::plugin::{config, kv, log, outbox, types};
+use super::bindings::signalbox::plugin::{config, kv, log, objects, outbox, types};
 
 pub use contract::Guest;
 
@@ -120,6 +121,27 @@ pub(crate) fn kv_delete(key: &str) -> Result<(), Limit> {
 pub(crate) fn kv_keys(prefix: &str, after: Option<&str>) -> Result<KeyPage, Limit> {
     let page = kv::keys(prefix, after).map_err(limit)?;
     Ok(KeyPage { keys: page.keys, next: page.next })
+}
+
+pub(crate) fn objects_get(
+    provider: &str,
+    kind: &str,
+    id: &str,
+) -> Result<Option<Object<Vec<u8>>>, Unread> {
+    match objects::get(provider, kind, id) {
+        Ok(object) => Ok(object.map(|object| Object {
+            id: object.id,
+            kind: object.kind,
+            as_of: object.as_of,
+            event_id: object.event_id,
+            deleted: object.deleted,
+            body: object.body,
+        })),
+        Err(objects::Refusal::NotGranted) => {
+            Err(Unread::NotGranted { grant: format!("objects `{provider} {kind}`") })
+        }
+        Err(objects::Refusal::Operations) => Err(Unread::Operations),
+    }
 }
 
 pub(crate) fn outbox_http(

@@ -10,14 +10,14 @@ pub mod bindings;
 pub(crate) mod guest;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use guest::{
-    config_all, config_get, kv_delete, kv_get, kv_keys, kv_set, log_write, outbox_cancel,
-    outbox_emit, outbox_http,
+    config_all, config_get, kv_delete, kv_get, kv_keys, kv_set, log_write, objects_get,
+    outbox_cancel, outbox_emit, outbox_http,
 };
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::testing::host::{
-    config_all, config_get, kv_delete, kv_get, kv_keys, kv_set, log_write, outbox_cancel,
-    outbox_emit, outbox_http,
+    config_all, config_get, kv_delete, kv_get, kv_keys, kv_set, log_write, objects_get,
+    outbox_cancel, outbox_emit, outbox_http,
 };
 
 /// A page of keys, and where the next one begins.

@@ -17,6 +17,7 @@ use super::{Record, Run, Verdict};
 use crate::host::KeyPage;
 use crate::kv::Limit;
 use crate::log::{Level, panic_message};
+use crate::objects::{Object, Unread};
 use crate::outbox::{EffectId, Refused};
 use crate::{Delivery, Event, IntoVerdict, Plugin};
 
@@ -52,10 +53,60 @@ impl Host {
         self
     }
 
-    /// With an operator who granted nothing: whatever is asked of the outbox is refused.
+    /// With an operator who granted nothing: whatever is asked of the outbox or the mirror is refused.
     #[must_use]
     pub fn granting_nothing(mut self) -> Self {
         self.state.outbox.barren = true;
+        self
+    }
+
+    /// With an object in the mirror, as JSON; as of the epoch.
+    ///
+    /// # Panics
+    /// When JSON cannot express it.
+    #[track_caller]
+    #[must_use]
+    pub fn with_object<T: Serialize + ?Sized>(
+        self,
+        provider: &str,
+        kind: &str,
+        id: &str,
+        body: &T,
+    ) -> Self {
+        self.holding(provider, kind, id, body, false)
+    }
+
+    /// With an object in the mirror that is gone; `body` is its last state.
+    ///
+    /// # Panics
+    /// When JSON cannot express it.
+    #[track_caller]
+    #[must_use]
+    pub fn with_deleted_object<T: Serialize + ?Sized>(
+        self,
+        provider: &str,
+        kind: &str,
+        id: &str,
+        body: &T,
+    ) -> Self {
+        self.holding(provider, kind, id, body, true)
+    }
+
+    #[track_caller]
+    #[expect(clippy::expect_used, reason = "a test's own data is wrong")]
+    fn holding<T: Serialize + ?Sized>(
+        mut self,
+        provider: &str,
+        kind: &str,
+        id: &str,
+        body: &T,
+        deleted: bool,
+    ) -> Self {
+        let body = serde_json::to_vec(body).expect("the object can be written as JSON");
+        let (id, kind) = (id.to_owned(), kind.to_owned());
+        let event_id = "evt_test".to_owned();
+        let object = Object { id, kind, as_of: 0, event_id, deleted, body };
+        self.state.objects.put(provider, object);
         self
     }
 
@@ -264,6 +315,14 @@ pub(crate) fn kv_delete(key: &str) -> Result<(), Limit> {
 
 pub(crate) fn kv_keys(prefix: &str, after: Option<&str>) -> Result<KeyPage, Limit> {
     running("kv", |state| state.keys(prefix, after))
+}
+
+pub(crate) fn objects_get(
+    provider: &str,
+    kind: &str,
+    id: &str,
+) -> Result<Option<Object<Vec<u8>>>, Unread> {
+    running("objects", |state| state.object([provider, kind, id]))
 }
 
 pub(crate) fn outbox_http(

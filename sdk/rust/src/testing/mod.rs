@@ -8,7 +8,7 @@
 //!
 //! What a run asks the [`outbox`](crate::outbox) for is kept and performed when the test says so:
 //! [`Host::fire`] delivers a timer or another event of the plugin's own, [`Host::reply`] the answer
-//! to a request.
+//! to a request. What a run reads of the mirror is what the test put there: [`Host::with_object`].
 //!
 //! ```
 //! use serde_json::json;
@@ -30,6 +30,7 @@
 
 mod event;
 pub(crate) mod host;
+mod objects;
 mod outbox;
 mod state;
 

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Record;
+use super::objects::Objects;
 use super::outbox::{Action, Effect, Outbox};
 use crate::host::KeyPage;
 use crate::kv::Limit;
+use crate::objects::{Object, Unread};
 use crate::outbox::{EffectId, Refused};
 
 /// What one run may use. The defaults are those of the real host.
@@ -24,6 +26,10 @@ pub struct Limits {
     pub kv_writes: usize,
     /// Bytes of all keys and values the plugin holds. Default 64 MiB.
     pub kv_quota: usize,
+    /// Reads of mirrored objects of one run. Default 100.
+    pub object_reads: usize,
+    /// Bytes of all objects that one run reads. Default 4 MiB.
+    pub object_bytes: usize,
     /// Effects and withdrawals of one run. Default 100.
     pub effects: usize,
     /// Bytes of all effects of one run. Default 1 MiB.
@@ -39,6 +45,8 @@ impl Default for Limits {
             kv_value: 256 << 10,
             kv_writes: 1 << 20,
             kv_quota: 64 << 20,
+            object_reads: 100,
+            object_bytes: 4 << 20,
             effects: 100,
             effect_bytes: 1 << 20,
             log_records: 200,
@@ -64,6 +72,7 @@ pub(crate) struct State {
     pub(crate) logs: Vec<Record>,
     pub(crate) logs_dropped: usize,
     pub(crate) outbox: Outbox,
+    pub(crate) objects: Objects,
 }
 
 impl State {
@@ -82,11 +91,17 @@ impl State {
         }
         self.operations = 0;
         self.written = 0;
+        self.objects.end();
         self.outbox.end(commit)
     }
 
     pub(crate) fn ask(&mut self, action: Action, delay: Duration) -> Result<EffectId, Refused> {
         self.outbox.ask(action, delay, (self.limits.effects, self.limits.effect_bytes))
+    }
+
+    pub(crate) fn object(&mut self, name: [&str; 3]) -> Result<Option<Object<Vec<u8>>>, Unread> {
+        let most = (self.limits.object_reads, self.limits.object_bytes);
+        self.objects.get(name, !self.outbox.barren, most)
     }
 
     pub(crate) fn cancel(&mut self, id: &str) -> Result<bool, Refused> {
