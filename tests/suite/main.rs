@@ -24,6 +24,7 @@ mod refused;
 mod reload;
 mod sandbox;
 mod senders;
+mod thin;
 mod tidy;
 
 use base64::Engine as _;
