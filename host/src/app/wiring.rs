@@ -45,8 +45,9 @@ pub(super) fn engine(config: &Config, processors: usize) -> EngineConfig {
     EngineConfig {
         cache_dir: Some(config.store.path.join(COMPILED)),
         guest_threads: processors,
-        // Every delivery that may run has its place: no delivery waits for another's.
-        pool: u32::try_from(config.dispatch.concurrency).unwrap_or(u32::MAX),
+        // Every delivery that may run has its place, and so has a plugin that is being loaded: nobody
+        // waits for another's.
+        pool: u32::try_from(config.dispatch.concurrency).unwrap_or(u32::MAX).saturating_add(1),
     }
 }
 

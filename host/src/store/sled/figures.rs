@@ -24,13 +24,14 @@ pub(super) fn stats(shared: &Shared) -> Result<StoreStats, StoreError> {
     let counters = open::read_counters(&shared.table)?;
     let (waiting, oldest_waiting) = shared.queue().depth();
     let (effects_waiting, due) = shared.effects().depth();
-    let now = shared.clock.now();
+    let (now, steady) = (shared.clock.now(), shared.clock.steady());
     Ok(StoreStats {
         events: counters.map_or(0, |counters| counters.events),
         waiting,
         oldest_waiting,
         effects_waiting,
-        effects_due: due.filter(|due| *due <= now),
+        // Waits go by the steady clock; what is shown goes by the one on the wall.
+        effects_due: due.filter(|due| *due <= steady).map(|due| now.minus(steady.since(due))),
         dead: counters.and_then(|counters| counters.dead).unwrap_or(0),
         disk_bytes: shared.directory.disk_bytes(),
     })
