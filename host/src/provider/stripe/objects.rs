@@ -121,7 +121,7 @@ impl Found<'_> {
             id: id.to_owned(),
             stage,
             subject: false,
-            stub: value.get("deleted").is_some_and(Value::is_true),
+            stub: is_stub(value),
             // A test clock's objects are made in its own future.
             born: born.filter(|born| *born <= self.as_of),
             before: None,
@@ -130,6 +130,16 @@ impl Found<'_> {
             body: self.body.slice_ref(value.raw.as_bytes()),
         })
     }
+}
+
+/// Members of what is left of a deleted object: `id`, `object`, `deleted`, and of a bank account its
+/// `currency`.
+const STUB_MEMBERS: usize = 4;
+
+/// Whether it says no more than that the object is gone.
+fn is_stub(value: &Value<'_>) -> bool {
+    let few = matches!(&value.kind, Kind::Map(entries) if entries.len() <= STUB_MEMBERS);
+    few && value.get("deleted").is_some_and(Value::is_true)
 }
 
 /// What may be, or hold, an object.
@@ -263,6 +273,9 @@ mod tests {
         for kind in ["card", "customer", "price", "invoice", "a.new.one"] {
             assert_eq!(stage(&format!("x.{kind}.deleted"), &of_kind(kind, "draft")), Stage::Gone);
         }
+        let whole = r#"{"id":"i","object":"customer","deleted":true,"name":"Ada","email":null}"#;
+        assert_eq!(stage("customer.deleted", whole), Stage::Gone);
+        assert!(!is_stub(&Value::parse(whole).unwrap()), "its last state is there");
         assert_eq!(
             stage("account.application.deauthorized", &of_kind("application", "")),
             Stage::Live
