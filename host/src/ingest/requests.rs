@@ -74,8 +74,8 @@ impl Waiting {
 
 impl Ingest {
     /// Have a refused request to `endpoint`, which exists, kept. `make` is called only if there is
-    /// room for it.
-    pub fn keep(&self, endpoint: EndpointId, make: impl FnOnce() -> RefusedRequest) {
+    /// room for it, with the present moment.
+    pub fn keep(&self, endpoint: EndpointId, make: impl FnOnce(Timestamp) -> RefusedRequest) {
         let limits = &self.limits;
         let mut offered = self.waiting.lock();
         let own = offered.of.get(&endpoint).copied().unwrap_or_default();
@@ -85,7 +85,7 @@ impl Ingest {
             return;
         }
         *offered.of.entry(endpoint).or_default() += 1;
-        offered.requests.push(make());
+        offered.requests.push(make(self.clock.now()));
     }
 }
 
