@@ -11,7 +11,7 @@ pub mod validate;
 
 use std::sync::Arc;
 
-use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::clock::Clock;
 use crate::domain::endpoint::{Endpoint, EndpointId};
 use crate::domain::event::{Source, VerifiedEvent};
 use crate::domain::object::Fetched;
@@ -43,12 +43,6 @@ impl Ingest {
     /// tells of it later ([`refusals`]).
     pub fn refused(&self, endpoint: EndpointId, code: &'static str) {
         self.refused.add(endpoint, code, 1);
-    }
-
-    /// The present moment, as what comes in is dated.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
     }
 
     /// Take in objects that were fetched for an event about to be accepted. What the store does not

@@ -12,8 +12,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Ingest;
+use super::endpoints::unfit;
 use crate::domain::clock::Timestamp;
-use crate::domain::endpoint::{Endpoint, EndpointId, Secret};
+use crate::domain::endpoint::{Endpoint, EndpointId, Secret, Validation};
 use crate::domain::request::{RefusedRequest, RequestId};
 use crate::provider::{Proof, Provider, RawRequest, Rejection, Verified};
 use crate::store::RequestStore;
@@ -74,8 +75,8 @@ impl Waiting {
 
 impl Ingest {
     /// Have a refused request to `endpoint`, which exists, kept. `make` is called only if there is
-    /// room for it.
-    pub fn keep(&self, endpoint: EndpointId, make: impl FnOnce() -> RefusedRequest) {
+    /// room for it, with the present moment.
+    pub fn keep(&self, endpoint: EndpointId, make: impl FnOnce(Timestamp) -> RefusedRequest) {
         let limits = &self.limits;
         let mut offered = self.waiting.lock();
         let own = offered.of.get(&endpoint).copied().unwrap_or_default();
@@ -85,7 +86,7 @@ impl Ingest {
             return;
         }
         *offered.of.entry(endpoint).or_default() += 1;
-        offered.requests.push(make());
+        offered.requests.push(make(self.clock.now()));
     }
 }
 
@@ -252,6 +253,14 @@ pub fn judge_again(
                 .to_owned(),
         });
     }
+    if endpoint.validation != Validation::VerifySignature {
+        return Err(Rejection {
+            code: "validation_unsupported",
+            message: "the endpoint does not go by signatures, and only they prove a request again; \
+                      have its sender send it again"
+                .to_owned(),
+        });
+    }
     let live = |secret: &&Secret| secret.is_live(now);
     let secrets: Vec<Secret> = endpoint
         .secrets
@@ -271,7 +280,11 @@ pub fn judge_again(
             message: "the body's Content-Type is none that the provider uses".to_owned(),
         });
     }
-    provider.receive(&raw, proof)
+    let verified = provider.receive(&raw, proof)?;
+    match &verified {
+        Verified::Event(event) => unfit(endpoint, event, None).map_or(Ok(verified), Err),
+        Verified::Handshake(_) => Ok(verified),
+    }
 }
 
 #[cfg(test)]

@@ -56,6 +56,14 @@ async fn a_trigger_finds_endpoint_and_secret_in_the_configuration() {
         assert_eq!(line["status"], "accepted");
         assert!(line["type"].as_str().unwrap().starts_with("customer.subscription."));
     }
+    // Another provider's endpoint takes none of them.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text.replace("[[endpoint]]\n", "[[endpoint]]\nprovider = \"github\"\n");
+    std::fs::write(&file, text).unwrap();
+    let args = ["trigger", "charge.succeeded", "--endpoint", ENDPOINT, "--config", config];
+    let ran = host.bare(&args, []).await;
+    assert_eq!(ran.exit, Exit::Usage, "{}", ran.error);
+    assert!(ran.error.contains("`github`"), "{}", ran.error);
 }
 
 #[tokio::test]

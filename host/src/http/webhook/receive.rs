@@ -20,6 +20,7 @@ use super::body::{self, BodyError};
 use super::client::client;
 use super::route::{Route, route};
 use super::{WebhookConfig, WebhookDeps};
+use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::EndpointId;
 use crate::domain::event::Header;
 use crate::domain::request::{MAX_PATH, RefusedRequest};
@@ -93,12 +94,19 @@ impl Receiver {
             && self.deps.endpoints.get(id).is_some();
         if senders {
             self.deps.ingest.refused(id, problem.code);
-            self.deps.ingest.keep(id, || self.refused(id, problem, &seen()));
+            let make = |now| self.refused(id, problem, &seen(), now);
+            self.deps.ingest.keep(id, make);
         }
     }
 
     /// What is kept of it.
-    fn refused(&self, id: EndpointId, problem: &Problem, seen: &Seen) -> RefusedRequest {
+    fn refused(
+        &self,
+        id: EndpointId,
+        problem: &Problem,
+        seen: &Seen,
+        now: Timestamp,
+    ) -> RefusedRequest {
         let Seen { head, peer, read, announced } = seen;
         let lines = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let lines: Vec<_> = lines.collect();
@@ -107,7 +115,7 @@ impl Receiver {
         let body = read.as_deref().map(|body| body.get(..most).unwrap_or(body));
         let length = read.as_ref().and_then(|body| u64::try_from(body.len()).ok());
         RefusedRequest {
-            at: self.deps.ingest.now(),
+            at: now,
             endpoint: id,
             status: problem.status.as_u16(),
             code: problem.code.to_owned(),

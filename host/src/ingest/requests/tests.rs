@@ -42,7 +42,7 @@ fn part(limits: RequestLimits) -> (Ingest, Arc<MemoryRequests>, Requests) {
 
 fn offer(ingest: &Ingest, number: u128, times: usize) {
     for _ in 0..times {
-        ingest.keep(EndpointId(Uuid::from_u128(number)), || refused(number, b"body"));
+        ingest.keep(EndpointId(Uuid::from_u128(number)), |_| refused(number, b"body"));
     }
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::super::layout;
 use super::*;
 use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::EndpointId;
@@ -74,6 +75,9 @@ async fn they_read_back_after_a_restart_and_go_when_told() {
     assert_eq!(kept.iter().map(|kept| kept.id.0).collect::<Vec<_>>(), [2, 3, 4, 6]);
     assert_eq!(kept[3].bytes, request(3, "new", b"").size());
     assert_eq!(store.request(RequestId(5)).await.unwrap(), None);
+    // Nor is anything left of the body that did not fit a row.
+    let chunks = store.shared().unwrap().table.keys(&[layout::CHUNK]).count();
+    assert_eq!(chunks, 0);
     // Nothing else was touched.
     assert!(store.endpoints().await.unwrap().is_empty());
     store.close().await.unwrap();
