@@ -118,10 +118,8 @@ async fn serve(
         world.asked.push(asked.clone());
         faults::answer(&mut world, &asked)
     };
-    match wait {
-        // For ever, as far as a client with a deadline is concerned.
-        Some(wait) => tokio::time::sleep(wait).await,
-        None => {}
+    if let Some(wait) = wait {
+        tokio::time::sleep(wait).await;
     }
     Ok(answer.into_response())
 }

@@ -133,7 +133,7 @@ fn objects(
     let fits = |object: &&Value| {
         params.rest().iter().all(|(name, wanted)| match object.get(name) {
             Some(Value::String(text)) => text == wanted,
-            Some(other) => other.to_string() == *wanted,
+            Some(other) => *other.to_string() == **wanted,
             None => false,
         })
     };

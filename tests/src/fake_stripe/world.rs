@@ -104,7 +104,7 @@ pub struct World {
     /// and is in both modes unless it has a `livemode`.
     pub objects: BTreeMap<(String, String), Vec<Value>>,
     /// Webhook endpoints by account and mode, with their secrets.
-    pub(super) webhook_endpoints: Vec<(super::world::Caller, Value)>,
+    pub(super) webhook_endpoints: Vec<(Caller, Value)>,
     /// Whether endpoints may have URLs that the world cannot reach.
     pub any_url: bool,
     /// Answers to any other `GET`, by path: e.g. what a thin event's `related_object.url` leads to.

@@ -167,7 +167,7 @@ fn show(name: &str, tally: &Tally) {
 #[test]
 fn every_order_of_every_short_history_ends_right_or_says_that_it_may_not() {
     let mut by_length: BTreeMap<(usize, &str), Tally> = BTreeMap::new();
-    for updates in 0..=4 {
+    for updates in 0..=5 {
         histories(updates, &mut |updates| {
             for variant in 0..4 {
                 let steps = whole(updates, variant);
