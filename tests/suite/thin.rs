@@ -49,7 +49,8 @@ async fn a_pair_is_one_delivery_and_the_object_is_there_before_it() {
     let plugins: [(&str, &[u8]); 2] = [("both.wasm", &both), ("thin-only.wasm", &thin_only)];
     let settings = format!("{}[reconcile]\nenabled = false\n", fake.config());
     let host = Host::start(&plugins, &settings).unwrap();
-    let customer = json!({ "id": "cus_1", "object": "customer", "balance": 9_007_199_254_740_993_u64 });
+    let customer =
+        json!({ "id": "cus_1", "object": "customer", "balance": 9_007_199_254_740_993_u64 });
 
     // The thin one first.
     let (thin, snapshot) = pair(1);

@@ -256,9 +256,10 @@ pub fn judge_again(
     if endpoint.validation != Validation::VerifySignature {
         return Err(Rejection {
             code: "validation_unsupported",
-            message: "the endpoint does not go by signatures, and only they prove a request again; \
+            message:
+                "the endpoint does not go by signatures, and only they prove a request again; \
                       have its sender send it again"
-                .to_owned(),
+                    .to_owned(),
         });
     }
     let live = |secret: &&Secret| secret.is_live(now);

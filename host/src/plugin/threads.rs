@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_long_call_ends_with_its_caller() {
-        struct Gone(std::sync::mpsc::Sender<()>);
+        struct Gone(std::sync::mpsc::SyncSender<()>);
         impl Drop for Gone {
             fn drop(&mut self) {
                 self.0.send(()).unwrap();
@@ -265,8 +265,8 @@ mod tests {
         }
         let threads = GuestThreads::new(1).unwrap();
         let own = threads.clone();
-        let (moved, is_moved) = std::sync::mpsc::channel();
-        let (gone, is_gone) = std::sync::mpsc::channel();
+        let (moved, is_moved) = std::sync::mpsc::sync_channel(1);
+        let (gone, is_gone) = std::sync::mpsc::sync_channel(1);
         let call = async move {
             let _gone = Gone(gone);
             compute(IMPATIENT * 2).await;

@@ -71,6 +71,18 @@ impl signalbox::plugin::kv::Host for Nothing {
     }
 }
 
+impl signalbox::plugin::objects::Host for Nothing {
+    fn get(
+        &mut self,
+        _: String,
+        _: String,
+        _: String,
+    ) -> Result<Option<signalbox::plugin::objects::Object>, signalbox::plugin::objects::Refusal>
+    {
+        Ok(None)
+    }
+}
+
 impl signalbox::plugin::outbox::Host for Nothing {
     fn http(
         &mut self,
