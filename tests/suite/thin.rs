@@ -79,5 +79,9 @@ async fn a_pair_is_one_delivery_and_the_object_is_there_before_it() {
     });
     post(&host, &thin).await;
     assert_eq!(handled(&host, &thin).await, ["thin-only"]);
+    let explained = host.get("/events/evt_thin_2/explain").await.unwrap();
+    let told = explained["plugins"].as_array().unwrap();
+    let both = told.iter().find(|plugin| plugin["plugin"] == "both").unwrap();
+    assert_eq!(both["note"], "it was given evt_snap_2, which tells of the same change");
     assert_eq!((count(&host, "both").await, count(&host, "thin-only").await), (2, 2));
 }

@@ -9,8 +9,8 @@ use super::clock::Timestamp;
 use super::event::{Header, VerifiedEvent};
 
 /// Name of the header. What comes from the wire never reaches a kept proof under this name: a
-/// provider keeps the headers it looks at alone.
-const HEADER: &str = "signalbox-proof";
+/// provider keeps the headers it looks at alone, and none may look at this one.
+pub const HEADER: &str = "signalbox-proof";
 
 /// What an event rests on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

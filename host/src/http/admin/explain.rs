@@ -56,7 +56,13 @@ struct PluginView<'a> {
 }
 
 impl<'a> PluginView<'a> {
-    fn new(stored: &StoredEvent, one: &'a Explanation, delivered: bool) -> Self {
+    /// `twin`: the event of the same change that the plugin was given in place of this one.
+    fn new(
+        stored: &StoredEvent,
+        one: &'a Explanation,
+        delivered: bool,
+        twin: Option<&EventKey>,
+    ) -> Self {
         let entry = |(wanted, said): &'a (Subscription, Said)| EntryView {
             provider: &wanted.provider,
             r#type: wanted.kind.to_string(),
@@ -68,7 +74,7 @@ impl<'a> PluginView<'a> {
             digest: one.digest.to_string(),
             matches: one.matches(),
             delivered,
-            note: note(stored, one, delivered),
+            note: note(stored, one, delivered, twin),
             subscriptions: one.entries.iter().map(entry).collect(),
         }
     }
@@ -122,16 +128,22 @@ fn told(stored: &StoredEvent) -> String {
 }
 
 /// What is odd about one that matches and has no delivery, or the other way round.
-fn note(stored: &StoredEvent, one: &Explanation, delivered: bool) -> Option<String> {
+fn note(
+    stored: &StoredEvent,
+    one: &Explanation,
+    delivered: bool,
+    twin: Option<&EventKey>,
+) -> Option<String> {
     let (id, plugin) = (&stored.event.key.id, &one.plugin);
     if matches!(stored.source, Source::Reply(_)) {
         return None;
     }
     match (one.matches(), delivered) {
-        (true, false) => Some(format!(
-            "it wants the event now and has no delivery of it: it was loaded later, or changed since; \
-             `signalbox events replay {id} --plugin {plugin}` makes one"
-        )),
+        (true, false) => Some(twin.map_or_else(|| format!(
+            "it wants the event now and has no delivery of it: it was loaded later, changed since, or \
+             was given a thin event that tells of the same change; `signalbox events replay {id} \
+             --plugin {plugin}` makes one"
+        ), |twin| format!("it was given {}, which tells of the same change", twin.id))),
         (false, true) => {
             Some("it has a delivery, and would get none now: it changed since".to_owned())
         }
@@ -216,6 +228,16 @@ pub(super) async fn show(State(app): State<App>, Name(id): Name, params: Params)
     let now = app.deps.clock.now();
     let explained = table.explain(event);
     let delivered = |name: &PluginName| deliveries.iter().any(|d| d.id.plugin == *name);
+    let provider = app.deps.providers.get(&event.key.provider);
+    let twin = provider.and_then(|provider| provider.thin(event)?.twin);
+    let of_twin = match &twin {
+        Some(twin) => app.all_deliveries(twin).await?,
+        None => Vec::new(),
+    };
+    let given = |name: &PluginName| {
+        let had = of_twin.iter().find(|delivery| delivery.id.plugin == *name);
+        had.map(|delivery| &delivery.id.event)
+    };
     let story = |delivery: &Delivery| DeliveryStory {
         delivery: DeliveryView::new(delivery, &runnable).whole(delivery),
         next: next(delivery, &table, &pauses, now),
@@ -240,7 +262,7 @@ pub(super) async fn show(State(app): State<App>, Name(id): Name, params: Params)
         made: stored.source.made().map(MadeView::new),
         plugins: explained
             .iter()
-            .map(|one| PluginView::new(&stored, one, delivered(&one.plugin)))
+            .map(|one| PluginView::new(&stored, one, delivered(&one.plugin), given(&one.plugin)))
             .collect(),
         deliveries: deliveries.iter().map(story).collect(),
     })

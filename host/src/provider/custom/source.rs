@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::super::RawRequest;
 use super::super::fields::{self, Object, scalar_of};
+use crate::domain::proof;
 
 /// Deepest pointer, in steps: each one reads a part of the body again.
 pub(crate) const MAX_STEPS: usize = 16;
@@ -89,10 +90,11 @@ impl FromStr for Source {
     }
 }
 
-/// A header's name in lower case, if it is one.
+/// A header's name in lower case, if it is one that a sender may use.
 pub(crate) fn header_name(name: &str) -> Option<String> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    (!name.is_empty() && name.bytes().all(fits)).then(|| name.to_ascii_lowercase())
+    let name = name.to_ascii_lowercase();
+    (!name.is_empty() && name.bytes().all(fits) && name != proof::HEADER).then_some(name)
 }
 
 impl fmt::Display for Source {
@@ -106,6 +108,19 @@ impl fmt::Display for Source {
                     write!(f, "/{}", step.replace('~', "~0").replace('/', "~1"))
                 })
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_sender_has_the_hosts_own_header() {
+        assert_eq!(header_name("X-Signature"), Some("x-signature".to_owned()));
+        for name in ["", "a b", "signalbox-proof", "Signalbox-Proof"] {
+            assert_eq!(header_name(name), None, "{name}");
         }
     }
 }
