@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::clock::Clock;
 use crate::domain::delivery::{LogLevel, Status};
 use crate::domain::plugin::CodeDigest;
-use crate::plugin::{Call, Execution, GuestThreads, Loaded, Routes};
+use crate::plugin::{Call, Execution, Loaded, Routes};
 use crate::store::{ClaimedDelivery, Settled, Settlement, Store, StoreError, Verdict};
 
 use super::Ended;
@@ -84,7 +84,6 @@ pub(super) struct Runner {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) rules: Rules,
     pub(super) pauses: PauseHandle,
-    pub(super) guests: GuestThreads,
     pub(super) ended: broadcast::Sender<Arc<Ended>>,
     /// One for each guest that may run: held while it runs, and not while its end is committed.
     pub(super) slots: Arc<Semaphore>,
@@ -145,15 +144,14 @@ impl Runner {
         Ok(Slot { of_plugin, _of_all: self.slots.acquire().await? })
     }
 
-    async fn call(&self, claimed: &ClaimedDelivery, loaded: &Arc<Loaded>) -> Execution {
+    async fn call(&self, claimed: &ClaimedDelivery, loaded: &Loaded) -> Execution {
         let call = Call {
             event: Arc::clone(&claimed.event),
             delivery: claimed.id.clone(),
             attempt: claimed.attempt,
             replay: claimed.replay,
         };
-        let (loaded, store) = (Arc::clone(loaded), Arc::clone(&self.store));
-        self.guests.fairly(async move { loaded.call(call, store).await }).await
+        loaded.call(call, Arc::clone(&self.store)).await
     }
 
     /// Whether the attempt is settled; false when it must be run again.

@@ -152,7 +152,6 @@ impl Dispatcher {
             clock: Arc::clone(&deps.clock),
             rules: Rules { routes: deps.routes.clone(), faults: Faults::new(config.fault_wait) },
             pauses: deps.pauses.clone(),
-            guests: deps.engine.guests().clone(),
             ended: broadcast::Sender::new(ENDED_BACKLOG),
             slots: Arc::new(Semaphore::new(concurrency)),
             stopping: CancellationToken::new(),

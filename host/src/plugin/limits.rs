@@ -110,7 +110,7 @@ impl CpuMeter {
 
     /// The guest goes on, on this thread.
     pub(super) fn resume(&self) {
-        self.resumed.store(nanos(thread_time()), Ordering::Relaxed);
+        self.resumed.store(thread_time(), Ordering::Relaxed);
     }
 
     /// The guest stops; it went on on this thread.
@@ -129,21 +129,16 @@ impl CpuMeter {
     }
 
     fn now(&self) -> u64 {
-        let running = nanos(thread_time()).saturating_sub(self.resumed.load(Ordering::Relaxed));
+        let running = thread_time().saturating_sub(self.resumed.load(Ordering::Relaxed));
         self.used.load(Ordering::Relaxed).saturating_add(running)
     }
 }
 
-/// The processor time this thread has used.
-pub(super) fn thread_time() -> Duration {
+/// The processor time this thread has used, in nanoseconds.
+fn thread_time() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
-/// A thread's whole time fits for 584 years.
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Bytes over all linear memories and tables of a store.
@@ -266,7 +261,7 @@ mod tests {
 
     /// Use this much processor time.
     fn spin(time: Duration) {
-        let until = thread_time() + time;
+        let until = thread_time() + u64::try_from(time.as_nanos()).unwrap();
         while thread_time() < until {}
     }
 }
