@@ -70,6 +70,7 @@ use crate::plugin::limits::MAX_COMPONENT;
 use crate::plugin::{Engine, Policy, Routes};
 use crate::provider::Providers;
 use crate::reconcile::ReconcileHandle;
+use crate::refresh::RefreshHandle;
 use crate::replay::{Replay, ReplayDeps};
 use crate::store::{RequestStore, Store};
 use idempotency::Idempotency;
@@ -103,6 +104,8 @@ pub struct AdminDeps {
     pub pauses: PauseHandle,
     /// Looks for missed events; `None` where nothing is looked for.
     pub reconcile: Option<ReconcileHandle>,
+    /// Fetches unsure objects; `None` where none is fetched.
+    pub refresh: Option<RefreshHandle>,
     /// For ages.
     pub clock: Arc<dyn Clock>,
     /// Requests that were refused.

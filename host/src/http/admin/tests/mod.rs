@@ -96,6 +96,7 @@ impl Host {
             policy: Policy::default(),
             pauses,
             reconcile: None,
+            refresh: None,
             requests: requests.clone(),
             ingest: Ingest::new(store.clone(), routes.clone(), clock.clone()),
             clock,
