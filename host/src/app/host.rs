@@ -149,12 +149,13 @@ impl Host {
         let parts = reconcile::Parts {
             api: stripe.clone(),
             store: Arc::clone(&store),
-            cursors,
+            cursors: Arc::clone(&cursors),
             routes: routes.clone(),
             endpoints: endpoints.clone(),
             clock: Arc::clone(&clock),
         };
         let (reconciler, reconcile_handle) = reconcile::reconcile(config, parts).unzip();
+        let backfill = refresh::backfill(config, &stripe, &store, cursors, &clock);
         let parts = refresh::Parts {
             api: stripe.clone(),
             store: Arc::clone(&store),
@@ -196,6 +197,7 @@ impl Host {
             pauses: pause_handle.clone(),
             reconcile: reconcile_handle,
             refresh: refresh_handle,
+            backfill,
             requests: Arc::clone(&refused),
             ingest: ingest.clone(),
             clock: Arc::clone(&clock),

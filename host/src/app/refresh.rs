@@ -6,8 +6,9 @@ use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::domain::endpoint::EndpointId;
 use crate::ingest::endpoints::Endpoints;
-use crate::refresh::{Owners, RefreshConfig, RefreshDeps, RefreshHandle, Refresher};
+use crate::refresh::{Backfill, Owners, RefreshConfig, RefreshDeps, RefreshHandle, Refresher};
 use crate::store::Store;
+use crate::store::cursors::CursorStore;
 use crate::stripe::{Accounts, Mode, StripeApi};
 
 /// What it is made of, beside the configuration.
@@ -36,6 +37,28 @@ pub(super) fn refresh(config: &Config, parts: Parts) -> Option<(Refresher, Refre
         clock: parts.clock,
     };
     Some(Refresher::new(deps, RefreshConfig { interval, ..RefreshConfig::default() }))
+}
+
+/// What reads lists on demand; none where there is no key to read with or no mirror to read into.
+pub(super) fn backfill(
+    config: &Config,
+    api: &StripeApi,
+    store: &Arc<dyn Store>,
+    cursors: Arc<dyn CursorStore>,
+    clock: &Arc<dyn Clock>,
+) -> Option<Backfill> {
+    let accounts = config.stripe_accounts.clone();
+    if !config.mirror.enabled || accounts.is_empty() {
+        return None;
+    }
+    Some(Backfill {
+        calls: Arc::new(api.clone()),
+        accounts,
+        objects: Arc::clone(store).mirror()?,
+        cursors,
+        clock: Arc::clone(clock),
+        turn: Arc::default(),
+    })
 }
 
 /// The endpoints there are when an object is fetched.

@@ -1,4 +1,5 @@
-//! Fetches objects of which the mirror's last state is not sure, and so makes them sure.
+//! Fetches objects of which the mirror's last state is not sure, and so makes them sure; and, when
+//! asked to, takes in all that Stripe lists.
 //!
 //! Two events of one second may show an object in two states, and nothing in them tells which is the
 //! later. Stripe knows. A round asks for each such object and gives the answer to the mirror, which
@@ -6,6 +7,7 @@
 //!
 //! Not the mirror's rules (`domain::mirror`) and not missed events (`reconcile`).
 
+mod backfill;
 mod config;
 mod paths;
 mod round;
@@ -24,6 +26,7 @@ use crate::store::Store;
 use crate::store::objects::ObjectStore;
 use crate::stripe::{Accounts, Calls};
 
+pub use backfill::{Backfill, BadWish, Filled, KINDS, Tell, Wish};
 pub use config::RefreshConfig;
 
 use round::Lap;

@@ -104,13 +104,23 @@ const COLLECTIONS: &[(&str, &str, Ends)] = &[
     ("webhook_endpoint", "webhook_endpoints", Goes),
 ];
 
+/// The path of all objects of the kind.
+pub(super) fn collection(kind: &str) -> Option<String> {
+    let (_, collection, _) = entry(kind)?;
+    Some(format!("/v1/{collection}"))
+}
+
+fn entry(kind: &str) -> Option<&'static (&'static str, &'static str, Ends)> {
+    let at = COLLECTIONS.binary_search_by_key(&kind, |(kind, ..)| kind).ok()?;
+    COLLECTIONS.get(at)
+}
+
 /// The path of the object, and whether it can vanish; `None` for one that has no path of its own.
 ///
 /// People choose identifiers of coupons, plans and products. One with anything but letters, digits,
 /// `_`, `-`, `.` and `~` has none either: nothing an event says may lead to another path.
 pub(super) fn path(kind: &str, id: &str) -> Option<(String, Ends)> {
-    let at = COLLECTIONS.binary_search_by_key(&kind, |(kind, ..)| kind).ok()?;
-    let (_, collection, ends) = COLLECTIONS.get(at)?;
+    let (_, collection, ends) = entry(kind)?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.~".contains(&b);
     let odd = matches!(id, "" | "." | "..") || !id.bytes().all(plain);
     (!odd).then(|| (format!("/v1/{collection}/{id}"), *ends))

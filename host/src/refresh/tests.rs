@@ -1,5 +1,7 @@
 //! Rounds against answers in memory, a real store, and a clock that is set by hand.
 
+mod backfill;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

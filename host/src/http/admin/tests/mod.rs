@@ -97,6 +97,7 @@ impl Host {
             pauses,
             reconcile: None,
             refresh: None,
+            backfill: None,
             requests: requests.clone(),
             ingest: Ingest::new(store.clone(), routes.clone(), clock.clone()),
             clock,
