@@ -30,7 +30,7 @@
 //! 1  store, provider, net                  what is kept; what is genuine; whom a client trusts
 //! 2  plugin, stripe                        the sandbox (alone knows wasmtime); Stripe's API
 //! 3  registry, ingest, dispatch, outbox,
-//!    replay, retention, reconcile          the moving parts
+//!    replay, retention, reconcile, refresh the moving parts
 //! 4  http                                  what the world sees (alone knows hyper and axum)
 //! 5  config, telemetry, app, cli           the wiring
 //! ```
@@ -48,6 +48,7 @@ pub mod dispatch;
 pub mod ingest;
 pub mod outbox;
 pub mod reconcile;
+pub mod refresh;
 pub mod registry;
 pub mod replay;
 pub mod retention;

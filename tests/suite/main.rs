@@ -20,6 +20,7 @@ mod poison;
 mod providers;
 mod quickstart;
 mod reconcile;
+mod refresh;
 mod refused;
 mod reload;
 mod sandbox;

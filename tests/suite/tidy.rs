@@ -23,6 +23,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("replay", 3),
     ("retention", 3),
     ("reconcile", 3),
+    ("refresh", 3),
     ("http", 4),
     ("config", 5),
     ("telemetry", 5),

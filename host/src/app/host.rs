@@ -32,7 +32,7 @@ use crate::store::sled::SledStore;
 use crate::store::{RequestStore, Store};
 use crate::stripe::StripeApi;
 
-use super::{reconcile, token, wiring};
+use super::{reconcile, refresh, token, wiring};
 
 /// A running part and the switch that stops it.
 #[derive(Debug)]
@@ -149,12 +149,20 @@ impl Host {
         let parts = reconcile::Parts {
             api: stripe.clone(),
             store: Arc::clone(&store),
-            cursors,
+            cursors: Arc::clone(&cursors),
             routes: routes.clone(),
             endpoints: endpoints.clone(),
             clock: Arc::clone(&clock),
         };
         let (reconciler, reconcile_handle) = reconcile::reconcile(config, parts).unzip();
+        let backfill = refresh::backfill(config, &stripe, &store, cursors, &clock);
+        let parts = refresh::Parts {
+            api: stripe.clone(),
+            store: Arc::clone(&store),
+            endpoints: endpoints.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let (refresher, refresh_handle) = refresh::refresh(config, parts).unzip();
         let validator = Validator::new(
             accounts.clone(),
             Some(stripe.clone()),
@@ -188,6 +196,8 @@ impl Host {
             engine: engine.clone(),
             pauses: pause_handle.clone(),
             reconcile: reconcile_handle,
+            refresh: refresh_handle,
+            backfill,
             requests: Arc::clone(&refused),
             ingest: ingest.clone(),
             clock: Arc::clone(&clock),
@@ -244,6 +254,9 @@ impl Host {
         ];
         if let Some(reconciler) = reconciler {
             parts.push(Part::start("reconcile", &ended, |stop| reconciler.run(stop)));
+        }
+        if let Some(refresher) = refresher {
+            parts.push(Part::start("refresh", &ended, |stop| refresher.run(stop)));
         }
         parts.reverse();
         Ok(Self {

@@ -13,6 +13,7 @@
 mod host;
 mod offline;
 mod reconcile;
+mod refresh;
 mod token;
 mod wiring;
 

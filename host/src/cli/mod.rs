@@ -15,6 +15,7 @@ mod page;
 mod table;
 mod times;
 
+mod backfill;
 pub mod build;
 mod build_command;
 mod check;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::backfill;
 use super::connect::ConnectArgs;
 use super::context::Context;
 use super::output::{self, Column, Format, OutputArgs};
@@ -53,6 +54,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         which: WhichArgs,
     },
+    /// Take in the objects that Stripe lists: those of before signalbox was there
+    #[command(after_help = "Examples:
+  signalbox objects backfill
+  signalbox objects backfill --kind customer --kind subscription
+  signalbox objects backfill --account default --since 90d
+
+Handlers are not told of what is found. A run that was stopped is gone on with by the next; what
+Stripe's webhooks bring meanwhile is newer and stays.")]
+    Backfill(backfill::Args),
     /// List the events that showed an object, newest first
     #[command(after_help = "Examples:
   signalbox objects history customer cus_1Nx
@@ -197,6 +207,7 @@ pub(crate) async fn run(command: Command, cx: &mut Context) -> anyhow::Result<()
             let ambiguous = ("ambiguous", Some("true".to_owned()));
             list(vec![("kind", kind), ambiguous], &which, cx).await
         }
+        Command::Backfill(args) => backfill::run(args, cx).await,
         Command::History { name, page, output, connect } => {
             let path = name.path(&["history"]);
             let listing = Listing {

@@ -351,11 +351,14 @@ pub struct Mirror {
     /// row for each object that changed; what is held already stays when it is switched off, is no
     /// longer shown, and is old when it is switched on again.
     pub enabled: bool,
+    /// Time between two rounds in which objects of which the last state is not sure are fetched from
+    /// Stripe, with the keys of `[[stripe.account]]`; zero for never. Default 30 s.
+    pub refetch_interval: Duration,
 }
 
 impl Default for Mirror {
     fn default() -> Self {
-        Self { enabled: true }
+        Self { enabled: true, refetch_interval: Duration::from_secs(30) }
     }
 }
 

@@ -24,9 +24,12 @@ use crate::store::objects::ObjectFigures;
 use crate::store::{Admission, Backlog, StoreStats};
 
 mod reconcile_figures;
+mod refresh_figures;
 
 use crate::reconcile;
+use crate::refresh;
 use reconcile_figures::Reconcile;
+use refresh_figures::Refresh;
 
 /// Upper bounds in seconds: from below one group commit to the longest body.
 const BUCKETS: [f64; 12] =
@@ -149,6 +152,7 @@ struct Inner {
     ambiguous: Gauge<u64, AtomicU64>,
     plugins: Plugins,
     reconcile: Reconcile,
+    refresh: Refresh,
 }
 
 impl fmt::Debug for Metrics {
@@ -238,6 +242,7 @@ impl Metrics {
         );
         let plugins = Plugins::register(&mut registry);
         let reconcile = Reconcile::register(&mut registry);
+        let refresh = Refresh::register(&mut registry);
         let inner = Inner {
             registry,
             events,
@@ -254,6 +259,7 @@ impl Metrics {
             ambiguous,
             plugins,
             reconcile,
+            refresh,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -287,6 +293,11 @@ impl Metrics {
     /// How reconciliation stands, by account.
     pub(super) fn set_reconcile(&self, figures: &BTreeMap<String, reconcile::Figures>) {
         self.inner.reconcile.set(figures);
+    }
+
+    /// What came of fetching unsure objects.
+    pub(super) fn set_refresh(&self, figures: refresh::Figures) {
+        self.inner.refresh.set(figures);
     }
 
     /// The figures in Prometheus' text format, those of the store as `stats` and `waits` have them at

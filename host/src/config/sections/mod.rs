@@ -260,7 +260,15 @@ fn backoff(table: &mut Table<'_>, default: &Backoff) -> Backoff {
 }
 
 fn mirror(mut table: Table<'_>) -> Mirror {
-    let mirror = Mirror { enabled: table.value("enabled", Mirror::default().enabled) };
+    let default = Mirror::default();
+    let mirror = Mirror {
+        enabled: table.value("enabled", default.enabled),
+        refetch_interval: table.within(
+            "refetch_interval",
+            default.refetch_interval,
+            Duration::ZERO..=DAY,
+        ),
+    };
     table.finish();
     mirror
 }

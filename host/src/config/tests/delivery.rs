@@ -48,6 +48,12 @@ fn the_mirror_is_on_unless_it_is_switched_off() {
     assert!(!enabled("[mirror]\nenabled = false"));
     let off = Dir::with("").load([("SIGNALBOX_MIRROR__ENABLED", "false")]).unwrap();
     assert!(!off.mirror.enabled);
+    let interval = |text: &str| Dir::with(text).load([]).unwrap().mirror.refetch_interval.as_secs();
+    assert_eq!(interval(""), 30);
+    assert_eq!(interval("[mirror]\nrefetch_interval = \"0\""), 0);
+    assert_eq!(interval("[mirror]\nrefetch_interval = \"5m\""), 300);
+    let told = problems("[mirror]\nrefetch_interval = \"2d\"", []);
+    assert!(told[0].contains("`mirror.refetch_interval` is `2d`; expected 0s to 1d"), "{told:?}");
     let told = problems("[mirror]\nenabled = \"yes\"", []);
     assert!(
         told[0].contains("`mirror.enabled`") && told[0].contains("`true` or `false`"),

@@ -60,6 +60,9 @@ pub(super) async fn metrics(State(app): State<App>) -> Answer {
     if let Some(reconcile) = &app.deps.reconcile {
         app.deps.metrics.set_reconcile(&reconcile.figures());
     }
+    if let Some(refresh) = &app.deps.refresh {
+        app.deps.metrics.set_refresh(refresh.figures());
+    }
     let text = app.deps.metrics.text(stats.as_ref().ok(), waits.as_ref(), now);
     let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(media))];

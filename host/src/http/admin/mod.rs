@@ -12,6 +12,7 @@
 //! ending in `_ms` in milliseconds.
 
 mod auth;
+mod backfill;
 mod body;
 mod dead;
 mod deliveries;
@@ -70,6 +71,7 @@ use crate::plugin::limits::MAX_COMPONENT;
 use crate::plugin::{Engine, Policy, Routes};
 use crate::provider::Providers;
 use crate::reconcile::ReconcileHandle;
+use crate::refresh::{Backfill, RefreshHandle};
 use crate::replay::{Replay, ReplayDeps};
 use crate::store::{RequestStore, Store};
 use idempotency::Idempotency;
@@ -103,6 +105,10 @@ pub struct AdminDeps {
     pub pauses: PauseHandle,
     /// Looks for missed events; `None` where nothing is looked for.
     pub reconcile: Option<ReconcileHandle>,
+    /// Fetches unsure objects; `None` where none is fetched.
+    pub refresh: Option<RefreshHandle>,
+    /// Takes in what the provider lists; `None` where there is no key or no mirror.
+    pub backfill: Option<Backfill>,
     /// For ages.
     pub clock: Arc<dyn Clock>,
     /// Requests that were refused.
@@ -239,6 +245,7 @@ fn router(app: App) -> Router {
         .route("/dead", get(dead::list))
         .route("/dead/groups", get(dead::groups))
         .route("/objects", get(objects::list))
+        .route("/objects/backfill", post(backfill::start))
         .route("/objects/{provider}/{kind}/{id}", get(objects::show))
         .route("/objects/{provider}/{kind}/{id}/raw", get(objects::raw))
         .route("/objects/{provider}/{kind}/{id}/history", get(objects::history))

@@ -96,6 +96,8 @@ impl Host {
             policy: Policy::default(),
             pauses,
             reconcile: None,
+            refresh: None,
+            backfill: None,
             requests: requests.clone(),
             ingest: Ingest::new(store.clone(), routes.clone(), clock.clone()),
             clock,

@@ -1,0 +1,99 @@
+//! Objects of which the events leave the last state open, through the real binary, against a stand-in
+//! for Stripe's API.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use signalbox_tests::fake_stripe::{
+    CONNECTED, FAKE_ACCOUNT, FAKE_KEY, FakeEvent, FakeStripe, Fault, What,
+};
+use signalbox_tests::host::Host;
+use signalbox_tests::stripe;
+
+/// Fetches every second.
+const QUICK: &str = "[mirror]\nrefetch_interval = \"1s\"\n[reconcile]\nenabled = false\n";
+
+fn customer(id: &str, balance: u64) -> Value {
+    json!({ "id": id, "object": "customer", "balance": balance, "livemode": false })
+}
+
+/// Two events of one second in which the object is not the same, and nothing to tell their order by.
+async fn unsure(host: &Host, account: &str, one: &Value, other: &Value) {
+    let (id, second) = (one["id"].as_str().unwrap(), stripe::now());
+    for (n, object) in [one, other].into_iter().enumerate() {
+        let kind = format!("{}.updated", object["object"].as_str().unwrap());
+        let event = FakeEvent::new(&format!("evt_{id}_{n}"), &kind, second, object).of(account);
+        let (status, answer) = host.post(event.webhook()).await.unwrap();
+        assert_eq!((status, &answer["status"]), (200, &json!("accepted")), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_events_of_one_second_leave_open_stripe_is_asked_for() {
+    let fake = FakeStripe::start().await.unwrap();
+    let mut host = Host::start(&[], &format!("{}{QUICK}", fake.config())).unwrap();
+    // Nothing can be fetched yet, so that the doubt is seen.
+    fake.with(|world| world.faults.push(Fault::always("/v1/customers", What::Status(403))));
+    unsure(&host, FAKE_ACCOUNT, &customer("cus_own", 1), &customer("cus_own", 2)).await;
+    unsure(&host, CONNECTED, &customer("cus_theirs", 1), &customer("cus_theirs", 2)).await;
+    let card = |n: u64| json!({ "id": "card_1", "object": "card", "exp_month": n });
+    unsure(&host, FAKE_ACCOUNT, &card(1), &card(2)).await;
+    assert_eq!(host.list("/objects?ambiguous=true").await.unwrap().len(), 3);
+    fake.until(|world| (!world.asked_for("GET", "/v1/customers/").is_empty()).then_some(()))
+        .await
+        .unwrap();
+    host.kill().unwrap();
+
+    fake.with(|world| {
+        world.faults.clear();
+        let mut put = |account: &str, object: Value| {
+            let all = world.objects.entry((account.to_owned(), "customers".to_owned()));
+            all.or_default().push(object);
+        };
+        // Each account has its own, and the other has none of that name.
+        put(FAKE_ACCOUNT, customer("cus_own", 9_007_199_254_740_993));
+        put(CONNECTED, customer("cus_theirs", 4));
+    });
+    host.run().unwrap();
+    let sure =
+        |list: &Value| (list["data"].as_array()?.len() == 1).then(|| list["data"][0].clone());
+    let left = host.until("/objects?ambiguous=true", sure).await.unwrap();
+    assert_eq!(left["id"], "card_1", "it has no path of its own");
+
+    let own = host.get("/objects/stripe/customer/cus_own?livemode=false").await.unwrap();
+    assert_eq!((&own["origin"], &own["ambiguous"]), (&json!("fetched"), &json!(false)));
+    assert!(own.to_string().contains("9007199254740993"), "{own}");
+    let path = format!("/objects/stripe/customer/cus_theirs?livemode=false&account={CONNECTED}");
+    let theirs = host.get(&path).await.unwrap();
+    assert_eq!((&theirs["origin"], &theirs["body"]["balance"]), (&json!("fetched"), &json!(4)));
+    let asked = fake.with(|world| {
+        let asked = world.asked_for("GET", "/v1/customers/cus_theirs");
+        asked
+            .iter()
+            .map(|asked| asked.header("stripe-account").map(str::to_owned))
+            .collect::<Vec<_>>()
+    });
+    assert!(asked.iter().all(|account| account.as_deref() == Some(CONNECTED)), "{asked:?}");
+    let version = fake.with(|world| {
+        let asked = world.asked_for("GET", "/v1/customers/cus_own");
+        asked.last().and_then(|asked| asked.header("stripe-version").map(str::to_owned))
+    });
+    assert_eq!(version.as_deref(), Some("2026-03-25.dahlia"), "in the shape of its events");
+    for (name, expected) in [
+        ("signalbox_objects_refetched_total{outcome=\"cleared\"}", 2.0),
+        ("signalbox_objects_not_fetchable{reason=\"no_path\"}", 1.0),
+    ] {
+        let mut found = 0.0;
+        for _ in 0..100 {
+            // Counted after it is durable, so perhaps a moment after it was seen.
+            found = host.figure(name).await.unwrap_or_default();
+            if (found - expected).abs() < 0.1 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!((found - expected).abs() < 0.1, "{name} is {found}");
+    }
+    assert!(!host.log().contains(FAKE_KEY), "the key is in the log");
+    host.stop().unwrap();
+}
