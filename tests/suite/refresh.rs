@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalbox_tests::fake_stripe::{
-    CONNECTED, FAKE_ACCOUNT, FAKE_KEY, FakeEvent, FakeStripe, Fault, What,
+    CONNECTED, FAKE_ACCOUNT, FAKE_KEY, FakeEvent, FakeStripe, Fault, What, World,
 };
-use signalbox_tests::host::Host;
+use signalbox_tests::host::{Host, TOKEN};
 use signalbox_tests::stripe;
 
 /// Fetches every second.
@@ -95,5 +95,56 @@ async fn what_two_events_of_one_second_leave_open_stripe_is_asked_for() {
         assert!((found - expected).abs() < 0.1, "{name} is {found}");
     }
     assert!(!host.log().contains(FAKE_KEY), "the key is in the log");
+    host.stop().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_that_was_killed_goes_on_where_it_was() {
+    let fake = FakeStripe::start().await.unwrap();
+    let mut host = Host::start(&[], &format!("{}{QUICK}", fake.config())).unwrap();
+    let begun = stripe::now() - 1_000;
+    fake.with(|world| {
+        let all = (0..250).map(|n| {
+            let mut customer = customer(&format!("cus_{n:03}"), n);
+            customer["created"] = json!(begun + n);
+            customer
+        });
+        world.objects.insert((FAKE_ACCOUNT.to_owned(), "customers".to_owned()), all.collect());
+        // The first page comes, the second does not.
+        world.faults.push(Fault::once("/v1/customers", What::Slow(Duration::ZERO)));
+        world.faults.push(Fault::always("/v1/customers", What::Slow(Duration::from_secs(60))));
+    });
+    let url = format!("{}/api/v1/objects/backfill", host.admin);
+    let wanted = json!({ "kinds": ["customer"] });
+    let begun = reqwest::Client::new().post(url).bearer_auth(TOKEN).json(&wanted).send().await;
+    assert_eq!(begun.unwrap().status(), 202);
+    let second = |world: &World| (world.asked_for("GET", "/v1/customers").len() == 2).then_some(());
+    fake.until(second).await.unwrap();
+    host.kill().unwrap();
+    fake.with(|world| {
+        world.faults.clear();
+        world.asked.clear();
+    });
+    host.run().unwrap();
+    assert_eq!(host.list("/objects?kind=customer").await.unwrap().len(), 100);
+
+    let ran =
+        host.cli(&["objects", "backfill", "--kind", "customer", "--output", "jsonl"]).unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let operation: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let list = &operation["result"]["lists"][0];
+    // One of them is the last of the first page: others might have been made in its second.
+    assert_eq!((&list["listed"], &list["resumed"]), (&json!(151), &json!(true)), "{operation}");
+    let held = host.figure("signalbox_objects").await.unwrap();
+    assert!((held - 250.0).abs() < 0.1, "{held}");
+    let first = host.get("/objects/stripe/customer/cus_000?livemode=false").await.unwrap();
+    assert_eq!((&first["origin"], &first["body"]["balance"]), (&json!("fetched"), &json!(0)));
+
+    let ran = host.cli(&["objects", "backfill", "--kind", "customer", "--since", "1h"]).unwrap();
+    let out = String::from_utf8(ran.stdout).unwrap();
+    assert!(out.contains("customer") && out.contains("250"), "{out}");
+    let ran = host.cli(&["objects", "backfill", "--kind", "card"]).unwrap();
+    let error = String::from_utf8(ran.stderr).unwrap();
+    assert!(ran.status.code() == Some(2) && error.contains("these can be"), "{error}");
     host.stop().unwrap();
 }

@@ -218,8 +218,8 @@ impl Validator {
                     });
                     Some(fetched.collect::<Vec<_>>())
                 }
-                // It was, and it is gone.
-                Err(ApiError::NotFound { .. }) => {
+                // It was, and it is gone. After any other event it may be that this key sees less.
+                Err(ApiError::NotFound { .. }) if event.kind.ends_with(".deleted") => {
                     wanted.map(|object| vec![Fetched { key: key(object), began, found: None }])
                 }
                 Err(error) => {

@@ -338,4 +338,11 @@ async fn a_thin_event_about_what_is_gone_tells_so_and_one_that_cannot_be_fetched
     let found = world.validator.companions(&endpoint, &StripeProvider::default(), &believed).await;
     let [gone] = &found[..] else { panic!("{found:?}") };
     assert_eq!((gone.key.id.as_str(), &gone.found), ("cus_1", &None));
+
+    // What is not to be seen after an update is not gone for that.
+    let mut event = event;
+    event["type"] = "v1.customer.updated".into();
+    let believed = world.validate(&endpoint, &request(&event, true)).await.unwrap();
+    let found = world.validator.companions(&endpoint, &StripeProvider::default(), &believed).await;
+    assert_eq!(found, []);
 }
