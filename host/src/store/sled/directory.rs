@@ -15,6 +15,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::error::OpenError;
 use super::mark::{FILE as HIGHWATER, Mark};
@@ -220,13 +221,27 @@ fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// How often a lock that is held is tried again, and the wait between: a second in all. A host that is
+/// being replaced holds it to its last moment, and so does a child that it has started, until that
+/// child begins its own program: a restart must not fail for that.
+const LOCK_TRIES: u32 = 100;
+const LOCK_AGAIN: Duration = Duration::from_millis(10);
+
 fn lock(path: &Path) -> Result<File, OpenError> {
     let file = path.join(LOCK);
     let io = |what| OpenError::io(what, &file);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     let mut lock = options.open(&file).map_err(io("opening"))?;
-    match lock.try_lock() {
+    let mut locked = lock.try_lock();
+    for _ in 0..LOCK_TRIES {
+        if !matches!(locked, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(LOCK_AGAIN);
+        locked = lock.try_lock();
+    }
+    match locked {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();

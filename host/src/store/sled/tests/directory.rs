@@ -42,6 +42,21 @@ async fn it_is_private_and_its_own() {
     assert!(place.open_sled().event(&key("evt_1")).await.unwrap().is_some());
 }
 
+#[tokio::test]
+async fn a_store_that_is_about_to_close_is_waited_for() {
+    let place = Place::new();
+    let store = place.open_sled();
+    let config = place.config();
+    let (begins, begun) = tokio::sync::oneshot::channel();
+    let opening = tokio::task::spawn_blocking(move || {
+        begins.send(()).unwrap();
+        SledStore::open(&config)
+    });
+    begun.await.unwrap();
+    store.close().await.unwrap();
+    opening.await.unwrap().unwrap();
+}
+
 #[test]
 fn a_foreign_directory_is_left_alone() {
     let place = Place::new();
