@@ -17,8 +17,8 @@ async fn a_retry_waits_longer_each_time_and_ends_dead() {
     }
     // At least half of 20 ms, then of 40 ms: the rest is jitter.
     let first = quick_delivery().backoff.first;
-    assert!(starts[1].since(starts[0]) >= first / 2, "{starts:?}");
-    assert!(starts[2].since(starts[1]) >= first, "{starts:?}");
+    assert!(starts[1].since(starts[0]) + GRAIN >= first / 2, "{starts:?}");
+    assert!(starts[2].since(starts[1]) + GRAIN >= first, "{starts:?}");
     let delivery = bench.delivery("evt_1", "a").await;
     assert_eq!((delivery.status, delivery.attempts), (Status::Dead, 3));
     let reasons: Vec<_> = delivery.history.iter().map(|a| a.reason.as_str()).collect();
@@ -46,7 +46,7 @@ async fn a_handlers_wish_is_clamped() {
     }
     for (name, least) in [("late", longest), ("hasty", first)] {
         let waited = starts[&(plugin(name), 2)].since(starts[&(plugin(name), 1)]);
-        assert!(waited >= least, "{name} waited {waited:?}");
+        assert!(waited + GRAIN >= least, "{name} waited {waited:?}");
     }
     bench.stop().await;
 }

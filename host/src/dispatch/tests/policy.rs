@@ -61,11 +61,15 @@ async fn what_begins_runs_the_code_that_is_loaded_then() {
     let second = digest(&bench);
     assert_ne!(first, second);
     bench.store.open();
-    // Either of the two may be the one that began.
-    for digest in [first, second] {
+    // Either of the two may be the one that began, and either may be told first: a guest's slot is
+    // free before its end is committed.
+    let mut ran = Vec::new();
+    for _ in 0..2 {
         let ended = bench.next().await;
-        assert_eq!((ended.status, ended.attempt.digest), (Status::Done, digest));
+        assert_eq!(ended.status, Status::Done);
+        ran.push(ended.attempt.digest);
     }
+    assert!(ran.contains(&first) && ran.contains(&second), "{ran:?}");
     bench.stop().await;
 }
 
@@ -81,7 +85,7 @@ async fn faults_of_the_host_wait_longer_each_time() {
     }
     let mut least = Duration::from_millis(10);
     for pair in starts.windows(2) {
-        assert!(pair[1].since(pair[0]) >= least, "{starts:?}");
+        assert!(pair[1].since(pair[0]) + GRAIN >= least, "{starts:?}");
         least *= 2;
     }
     assert_eq!(bench.handle.faults(), 4);
