@@ -122,6 +122,7 @@ impl Files {
     async fn take(&mut self, name: OsString, fingerprint: Fingerprint) -> Changes {
         let path = self.dir.join(&name);
         let from = path.clone();
+        let begun = Instant::now();
         let reading = tokio::task::spawn_blocking(move || read(&from, fingerprint)).await;
         let loaded = match reading.map_err(std::io::Error::other).flatten() {
             // It changed again.
@@ -143,8 +144,8 @@ impl Files {
         let (good, trouble) = match loaded {
             Ok(plugin) => {
                 let manifest = plugin.manifest();
-                let digest = plugin.digest();
-                tracing::info!(file, plugin = %manifest.name, version = %manifest.version, %digest, "loaded");
+                let (digest, took_ms) = (plugin.digest(), begun.elapsed().as_millis());
+                tracing::info!(file, plugin = %manifest.name, version = %manifest.version, %digest, took_ms, "loaded");
                 for warning in plugin.warnings() {
                     tracing::warn!(file, plugin = %manifest.name, "{warning}");
                 }

@@ -31,12 +31,15 @@ mod tests {
 
     use super::*;
 
+    fn charge(id: &str, customer: &str) -> Event {
+        stripe("charge.succeeded", json!({"id": id, "customer": customer}))
+    }
+
     #[test]
     fn charges_are_counted_per_customer() {
         let mut host = Host::new();
         for (id, customer) in [("ch_1", "cus_1"), ("ch_2", "cus_2"), ("ch_3", "cus_1")] {
-            let charge = json!({"id": id, "customer": customer});
-            host.deliver(&PLUGIN, &stripe("charge.succeeded", charge)).expect_ok();
+            host.deliver(&PLUGIN, &charge(id, customer)).expect_ok();
         }
         assert_eq!(host.get::<i64>("charges/cus_1"), Some(2));
     }
@@ -44,6 +47,7 @@ mod tests {
     #[test]
     fn what_is_no_charge_is_rejected() {
         let event = stripe("charge.succeeded", json!({"id": 1}));
-        assert!(Host::new().deliver(&PLUGIN, &event).expect_reject().contains("is not Charge"));
+        let run = Host::new().deliver(&PLUGIN, &event);
+        assert!(run.expect_reject().contains("is not Charge"));
     }
 }
