@@ -74,10 +74,11 @@ export class Plugin {
    * the first failure ends the run.
    *
    * The function returns nothing: an `async` one would stop at its first `await`, so it is refused.
+   * (Of `void` alone the compiler would take any function; of this union it does not.)
    */
-  on<Result extends void, const Provider extends string = "stripe">(
+  on<const Provider extends string = "stripe">(
     kinds: Kind<Provider> | readonly Kind<Provider>[],
-    run: (event: Event, delivery: Delivery) => Result,
+    run: (event: Event, delivery: Delivery) => void | undefined,
     options?: OnOptions<Provider>,
   ): this;
 }

@@ -116,7 +116,7 @@ export function stripe(
 ): Event;
 
 /** The event in a file: the body of a Stripe webhook. */
-export function fixture(path: string | URL): Event;
+export function fixture(path: string | { readonly href: string }): Event;
 
 /** An event of signalbox's own, such as `signalbox.delivery.dead`. */
 export function signalbox(kind: string, object: object, fields?: { id?: string }): Event;
