@@ -4,8 +4,15 @@
 /** The value of a JSON text. */
 export function parse(text) {
   const value = JSON.parse(text);
-  // Integers of 15 digits are exact; without longer runs of digits there is nothing to mend.
-  return /[0-9]{16}/.test(text) ? new Reader(text).value() : value;
+  return lossy(value) ? new Reader(text).value() : value;
+}
+
+/** Whether some number may stand for another one that was in the text. */
+function lossy(value) {
+  if (typeof value === "number") return Number.isInteger(value) && !Number.isSafeInteger(value);
+  if (typeof value !== "object" || value === null) return false;
+  for (const key in value) if (lossy(value[key])) return true;
+  return false;
 }
 
 /** A value as JSON, undefined when JSON has no word for it. */

@@ -17,7 +17,11 @@ export function decode(bytes) {
 
 /** `encode` with what every engine has. */
 export function encodePlain(text) {
-  const narrow = unescape(encodeURIComponent(text.toWellFormed?.() ?? text));
+  const narrow = WIDE.test(text)
+    ? unescape(encodeURIComponent(text.toWellFormed?.() ?? text))
+    : text;
+  // By way of Base64 where it can be: the engine's own loops are twenty times as fast.
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(btoa(narrow));
   const bytes = new Uint8Array(narrow.length);
   for (let at = 0; at < narrow.length; at += 1) bytes[at] = narrow.charCodeAt(at);
   return bytes;
@@ -25,27 +29,34 @@ export function encodePlain(text) {
 
 /** `decode` with what every engine has. */
 export function decodePlain(bytes, fatal = false) {
-  // One character a byte; the work is the engine's own, chunk by chunk.
-  let narrow = "";
-  for (let at = 0; at < bytes.length; at += CHUNK) {
-    narrow += String.fromCharCode.apply(null, bytes.subarray(at, at + CHUNK));
-  }
-  if (!/[\x80-\xff]/.test(narrow)) return narrow;
+  const narrow = narrowOf(bytes);
+  if (!WIDE.test(narrow)) return narrow;
   try {
     return decodeURIComponent(escape(narrow));
   } catch {
     if (fatal) throw new TypeError("the bytes are no UTF-8");
-    return mend(bytes);
+    return mend(narrow);
   }
+}
+
+/** More than ASCII. (Of the whole text at once the engine would keep a way back for each character.) */
+const WIDE = /[^\x00-\x7f]/;
+
+/** One character a byte. */
+function narrowOf(bytes) {
+  if (bytes.toBase64) return atob(bytes.toBase64());
+  let narrow = "";
+  for (let at = 0; at < bytes.length; at += CHUNK) {
+    narrow += String.fromCharCode.apply(null, bytes.subarray(at, at + CHUNK));
+  }
+  return narrow;
 }
 
 const WELL_FORMED =
   /[\x00-\x7f]+|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}/y;
 
 /** Sequence by sequence: each byte that belongs to none becomes U+FFFD. */
-function mend(bytes) {
-  let narrow = "";
-  for (const byte of bytes) narrow += String.fromCharCode(byte);
+function mend(narrow) {
   let text = "";
   for (let at = 0; at < narrow.length;) {
     WELL_FORMED.lastIndex = at;
