@@ -32,6 +32,7 @@ mod events;
 mod explain;
 mod import;
 mod listen;
+mod new;
 mod objects;
 mod plugins;
 mod reconcile;
@@ -73,6 +74,7 @@ pub(crate) struct Cli {
 enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
+    New(new::Args),
     Build(build_command::Args),
     Check(check::Args),
     Wit(wit::Args),
@@ -123,6 +125,7 @@ impl Command {
         match self {
             Self::Serve(args) => serve::run(args, cx).await,
             Self::Demo(args) => demo::run(args, cx).await,
+            Self::New(args) => new::run(args, cx),
             Self::Build(args) => build_command::run(args, cx).await,
             Self::Check(args) => check::run(args, cx).await,
             Self::Wit(args) => wit::run(args, cx),
