@@ -5,6 +5,7 @@
 //! is a module of its own that answers with bytes ([`Made`]) and writes no component itself.
 
 mod encode;
+mod js;
 mod language;
 mod process;
 mod rust;
@@ -213,6 +214,7 @@ pub fn build(options: &BuildOptions, progress: &mut dyn Progress) -> Result<Buil
     let tools = Tools::new(&options.environment);
     let Made { components: made, with, out } = match language {
         Language::Rust => rust::make(&tools, options, progress)?,
+        Language::JavaScript | Language::TypeScript => js::make(&tools, options, progress)?,
         other => return Err(BuildError::Unsupported(other)),
     };
     let out = options.out.clone().unwrap_or(out);

@@ -33,6 +33,49 @@ const RUST: &[File] = files!("../../../../sdk/rust/":
     "src/timer.rs",
 );
 
+/// TypeScript's too.
+const JS: &[File] = files!("../../../../sdk/js/":
+    "README.md",
+    "package.json",
+    "src/config.js",
+    "src/duration.js",
+    "src/errors.js",
+    "src/event.js",
+    "src/failure.js",
+    "src/guest/border.js",
+    "src/guest/clone.js",
+    "src/guest/console.js",
+    "src/guest/globals.js",
+    "src/guest/index.js",
+    "src/guest/params.js",
+    "src/guest/random.js",
+    "src/guest/text.js",
+    "src/hints.js",
+    "src/host.js",
+    "src/index.js",
+    "src/json.js",
+    "src/kv.js",
+    "src/log.js",
+    "src/manifest.js",
+    "src/objects.js",
+    "src/outbox.js",
+    "src/patterns.js",
+    "src/plugin.js",
+    "src/show.js",
+    "src/testing/event.js",
+    "src/testing/host.js",
+    "src/testing/index.js",
+    "src/testing/outbox.js",
+    "src/testing/run.js",
+    "src/testing/state.js",
+    "src/timer.js",
+    "src/utf8.js",
+    "types/globals.d.ts",
+    "types/index.d.ts",
+    "types/stripe.d.ts",
+    "types/testing.d.ts",
+);
+
 /// The manifests of the Rust SDK: here they inherit from the workspace, there they stand alone.
 const MANIFESTS: &[File] = files!("../../../../sdk/rust/": "Cargo.toml", "macros/Cargo.toml");
 
@@ -42,6 +85,7 @@ const WORKSPACE: &str = include_str!("../../../../Cargo.toml");
 pub(super) fn of(language: Language) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let (files, manifests) = match language {
         Language::Rust => (RUST, MANIFESTS),
+        Language::JavaScript | Language::TypeScript => (JS, &[][..]),
         _ => (&[][..], &[][..]),
     };
     let mut all: Vec<_> = files.iter().map(|file| (place(file), file.text.to_owned())).collect();

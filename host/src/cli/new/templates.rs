@@ -22,6 +22,8 @@ pub(super) const SHARED: &[File] =
 pub(super) const fn of(language: Language) -> Option<&'static Template> {
     match language {
         Language::Rust => Some(&RUST),
+        Language::JavaScript => Some(&JS),
+        Language::TypeScript => Some(&TS),
         _ => None,
     }
 }
@@ -30,4 +32,30 @@ const RUST: Template = Template {
     files: files!("../../../templates/rust/": "Cargo.toml", "README.md", "dot-gitignore", "src/lib.rs"),
     test: "cargo test",
     built: "target/plugins/{{name}}.wasm",
+};
+
+const JS: Template = Template {
+    files: files!("../../../templates/js/":
+        "README.md",
+        "dot-gitignore",
+        "package.json",
+        "src/index.js",
+        "test/index.test.js",
+    ),
+    test: "npm install && npm test",
+    built: "build/{{name}}.wasm",
+};
+
+const TS: Template = Template {
+    files: files!("../../../templates/ts/":
+        "README.md",
+        "dot-gitignore",
+        "package.json",
+        "src/index.ts",
+        "test/index.test.ts",
+        "test/tsconfig.json",
+        "tsconfig.json",
+    ),
+    test: "npm install && npm test",
+    built: "build/{{name}}.wasm",
 };

@@ -40,17 +40,22 @@ fn all(root: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
-const LANGUAGES: [(Language, &str); 1] = [(Language::Rust, "rust")];
+/// Each language, the directory of its template, and that of its SDK.
+const LANGUAGES: [(Language, &str, &str); 3] = [
+    (Language::Rust, "rust", "rust"),
+    (Language::JavaScript, "js", "js"),
+    (Language::TypeScript, "ts", "js"),
+];
 
 #[test]
 fn every_file_of_an_sdk_and_of_a_template_is_embedded() {
-    for (language, directory) in LANGUAGES {
+    for (language, directory, of) in LANGUAGES {
         let sdk: BTreeSet<PathBuf> = sdk::of(language)
             .unwrap()
             .into_iter()
             .map(|(path, _)| path.strip_prefix("sdk").unwrap().to_owned())
             .collect();
-        assert_eq!(sdk, all(&repository().join("sdk").join(directory)), "{language}");
+        assert_eq!(sdk, all(&repository().join("sdk").join(of)), "{language}");
         let template = templates::of(language).unwrap();
         let own: BTreeSet<PathBuf> =
             template.files.iter().map(|file| PathBuf::from(file.path)).collect();
@@ -62,7 +67,7 @@ fn every_file_of_an_sdk_and_of_a_template_is_embedded() {
 fn a_project_is_written_whole_and_under_its_name() {
     let root = tempfile::tempdir().unwrap();
     let name = "charge-counter".parse::<PluginName>().unwrap();
-    for (language, directory) in LANGUAGES {
+    for (language, directory, _) in LANGUAGES {
         let dir = root.path().join(directory);
         must_be_empty(&dir).unwrap();
         write(&dir, &name, language, templates::of(language).unwrap()).unwrap();
