@@ -1,5 +1,5 @@
 /*
- * The seam between the SDK and whoever runs it: the real host (guest.c, through
+ * The seam between the SDK and whoever runs it: the real host (wasm/guest.c, through
  * the contract's bindings) or a test's (test/host.c). Not for authors of plugins.
  */
 #ifndef SIGNALBOX_INTERNAL_H

@@ -4,8 +4,8 @@
  */
 #include <string.h>
 
-#include "../bindings/plugin.h"
-#include "internal.h"
+#include "plugin.h"
+#include "../src/internal.h"
 
 /* Text for the host, which must be UTF-8: what is not becomes U+FFFD, since a
  * plugin that passes on what it was sent must not end for it. */
