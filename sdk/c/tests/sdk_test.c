@@ -1,5 +1,5 @@
 /*
- * The SDK against its test host. `make -C sdk/c test` runs it.
+ * The SDK against its test host. `make -C sdk/c/tests` runs it.
  */
 #include <string.h>
 
