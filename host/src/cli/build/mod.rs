@@ -4,8 +4,12 @@
 //! Not a command of the command line: `build` and `demo` call it and say what to show. Each language
 //! is a module of its own that answers with bytes ([`Made`]) and writes no component itself.
 
+mod c;
+mod contract;
 mod encode;
+mod go;
 mod language;
+mod pip;
 mod process;
 mod rust;
 
@@ -213,6 +217,8 @@ pub fn build(options: &BuildOptions, progress: &mut dyn Progress) -> Result<Buil
     let tools = Tools::new(&options.environment);
     let Made { components: made, with, out } = match language {
         Language::Rust => rust::make(&tools, options, progress)?,
+        Language::Go => go::make(&tools, options, progress)?,
+        Language::C => c::make(&tools, options, progress)?,
         other => return Err(BuildError::Unsupported(other)),
     };
     let out = options.out.clone().unwrap_or(out);

@@ -22,6 +22,8 @@ pub(super) const SHARED: &[File] =
 pub(super) const fn of(language: Language) -> Option<&'static Template> {
     match language {
         Language::Rust => Some(&RUST),
+        Language::Go => Some(&GO),
+        Language::C => Some(&C),
         _ => None,
     }
 }
@@ -30,4 +32,18 @@ const RUST: Template = Template {
     files: files!("../../../templates/rust/": "Cargo.toml", "README.md", "dot-gitignore", "src/lib.rs"),
     test: "cargo test",
     built: "target/plugins/{{name}}.wasm",
+};
+
+const GO: Template = Template {
+    files: files!("../../../templates/go/": "README.md", "dot-gitignore", "go.mod", "plugin.go",
+        "plugin_test.go"),
+    test: "go test .",
+    built: "build/{{name}}.wasm",
+};
+
+const C: Template = Template {
+    files: files!("../../../templates/c/": "Makefile", "README.md", "dot-gitignore", "plugin.c",
+        "plugin_test.c"),
+    test: "make test",
+    built: "build/{{name}}.wasm",
 };
