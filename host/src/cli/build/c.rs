@@ -1,13 +1,13 @@
 //! Plugins in C: a clang for WebAssembly compiles the project's files and the SDK's to one module.
 //!
-//! Not the SDK (`sdk/c`) and not the component (`contract`).
+//! Not the SDK (`sdk/c`) and not the component (`module`).
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::contract::encode_with_contract;
+use super::module::encode_with_contract;
 use super::pip::Tool;
 use super::process::{Tools, run};
 use super::{BuildError, BuildOptions, Component, EncodeError, Made, Progress, file, not_run};

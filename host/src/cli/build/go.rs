@@ -1,11 +1,11 @@
 //! Plugins in Go: the Go toolchain compiles the project's package to a module.
 //!
-//! Not the SDK (`sdk/go`) and not the component (`contract`).
+//! Not the SDK (`sdk/go`) and not the component (`module`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::contract::encode_with_contract;
+use super::module::encode_with_contract;
 use super::pip::Tool;
 use super::process::{Tools, run};
 use super::{BuildError, BuildOptions, Component, Made, Progress, file, not_run};

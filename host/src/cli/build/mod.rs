@@ -5,10 +5,11 @@
 //! is a module of its own that answers with bytes ([`Made`]) and writes no component itself.
 
 mod c;
-mod contract;
+
 mod encode;
 mod go;
 mod language;
+mod module;
 mod pip;
 mod process;
 mod rust;

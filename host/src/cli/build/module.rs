@@ -1,26 +1,13 @@
-//! The contract as the host's binary carries it, for languages whose compilers know nothing of it.
+//! From a module that knows nothing of the contract to a component: for languages whose compilers
+//! have no place for it.
 //!
-//! Not what a host loads: its own bindings are made from the same files (`plugin::bindings`).
+//! Not the contract (`plugin::contract`), and not modules that hold it themselves (`encode`).
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, SourceMap};
 
 use super::EncodeError;
-
-/// `wit/0.1`.
-const FILES: [(&str, &str); 8] = [
-    ("config.wit", include_str!("../../../../wit/0.1/config.wit")),
-    ("handler.wit", include_str!("../../../../wit/0.1/handler.wit")),
-    ("kv.wit", include_str!("../../../../wit/0.1/kv.wit")),
-    ("log.wit", include_str!("../../../../wit/0.1/log.wit")),
-    ("objects.wit", include_str!("../../../../wit/0.1/objects.wit")),
-    ("outbox.wit", include_str!("../../../../wit/0.1/outbox.wit")),
-    ("types.wit", include_str!("../../../../wit/0.1/types.wit")),
-    ("world.wit", include_str!("../../../../wit/0.1/world.wit")),
-];
-
-/// The world of a plugin.
-const WORLD: &str = "plugin";
+use crate::plugin::contract::{FILES, WORLD};
 
 /// The module whose functions the adapter provides, on top of WASI 0.2.
 const PREVIEW1: &str = "wasi_snapshot_preview1";
@@ -54,27 +41,7 @@ fn embed(module: &mut Vec<u8>) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::fs;
-    use std::path::Path;
-
     use super::*;
-
-    #[test]
-    fn every_file_of_the_contract_is_embedded() {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/0.1");
-        let kept: BTreeMap<String, String> = fs::read_dir(dir)
-            .unwrap()
-            .map(|entry| {
-                let path = entry.unwrap().path();
-                let name = path.file_name().unwrap().to_string_lossy().into_owned();
-                (name, fs::read_to_string(path).unwrap())
-            })
-            .collect();
-        let embedded: BTreeMap<String, String> =
-            FILES.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
-        assert_eq!(embedded, kept);
-    }
 
     #[test]
     fn a_module_that_does_not_export_the_handler_is_refused_by_its_name() {
