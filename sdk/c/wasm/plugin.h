@@ -331,12 +331,13 @@ typedef struct exports_signalbox_plugin_handler_subscription_t {
 
 // One capability, narrowed.
 typedef struct exports_signalbox_plugin_handler_request_t {
-  // `outbox.http`, `outbox.emit` or `secret`; one that this host does
-  // not know (`objects`) cannot be granted.
+  // `outbox.http`, `outbox.emit`, `objects` or `secret`; one that the
+  // host does not know cannot be granted.
   plugin_string_t   capability;
   // Of `outbox.http` a method and a URL, e.g.
   // `POST https://hooks.slack.com/services/*`; of `outbox.emit` event
-  // types, e.g. `reminder.*`; of `secret` the name that stands in
+  // types, e.g. `reminder.*`; of `objects` a provider and a kind, e.g.
+  // `stripe customer` or `stripe *`; of `secret` the name that stands in
   // `{{secret:NAME}}`, which a grant of `outbox.http` has to list.
   plugin_string_t   scope;
 } exports_signalbox_plugin_handler_request_t;

@@ -5,7 +5,6 @@
 //! is a module of its own that answers with bytes ([`Made`]) and writes no component itself.
 
 mod c;
-
 mod encode;
 mod go;
 mod language;

@@ -35,12 +35,13 @@ type Subscription struct {
 
 // One capability, narrowed.
 type Request struct {
-	// `outbox.http`, `outbox.emit` or `secret`; one that this host does
-	// not know (`objects`) cannot be granted.
+	// `outbox.http`, `outbox.emit`, `objects` or `secret`; one that the
+	// host does not know cannot be granted.
 	Capability string
 	// Of `outbox.http` a method and a URL, e.g.
 	// `POST https://hooks.slack.com/services/*`; of `outbox.emit` event
-	// types, e.g. `reminder.*`; of `secret` the name that stands in
+	// types, e.g. `reminder.*`; of `objects` a provider and a kind, e.g.
+	// `stripe customer` or `stripe *`; of `secret` the name that stands in
 	// `{{secret:NAME}}`, which a grant of `outbox.http` has to list.
 	Scope string
 }
