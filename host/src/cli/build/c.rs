@@ -35,8 +35,9 @@ const FLAGS: [&str; 11] = [
 ];
 
 /// What Zig does anyway and knows no word for: a stack that overflows traps at address 0 instead of
-/// running into data.
-const CLANG_FLAGS: [&str; 1] = ["-Wl,--stack-first"];
+/// running into data; and a C library without its debugging information. Functions keep their names,
+/// for a trap's backtrace.
+const CLANG_FLAGS: [&str; 2] = ["-Wl,--stack-first", "-Wl,--strip-debug"];
 
 /// A program that compiles, with the arguments it always takes.
 struct Compiler {
