@@ -10,6 +10,7 @@
     reason = "a test that cannot go on says so by a panic, and one cleans its environment"
 )]
 
+mod bindings;
 mod conformance;
 mod crash;
 mod crash_effects;

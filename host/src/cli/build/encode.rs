@@ -27,6 +27,12 @@ pub enum EncodeError {
          brought it"
     )]
     Refused(anyhow::Error),
+    /// The same, of a module that does not come from Rust.
+    #[error(
+        "the module cannot become a component: {0:#}; it has to be written with the SDK of this \
+         release, and can import the contract and WASI alone"
+    )]
+    Foreign(anyhow::Error),
 }
 
 /// Make a component of a module that holds the contract it was compiled with.

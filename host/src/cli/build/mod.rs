@@ -4,9 +4,13 @@
 //! Not a command of the command line: `build` and `demo` call it and say what to show. Each language
 //! is a module of its own that answers with bytes ([`Made`]) and writes no component itself.
 
+mod c;
 mod encode;
+mod go;
 mod js;
 mod language;
+mod module;
+mod pip;
 mod process;
 mod rust;
 
@@ -215,6 +219,8 @@ pub fn build(options: &BuildOptions, progress: &mut dyn Progress) -> Result<Buil
     let Made { components: made, with, out } = match language {
         Language::Rust => rust::make(&tools, options, progress)?,
         Language::JavaScript | Language::TypeScript => js::make(&tools, options, progress)?,
+        Language::Go => go::make(&tools, options, progress)?,
+        Language::C => c::make(&tools, options, progress)?,
         other => return Err(BuildError::Unsupported(other)),
     };
     let out = options.out.clone().unwrap_or(out);

@@ -76,6 +76,68 @@ const JS: &[File] = files!("../../../../sdk/js/":
     "types/testing.d.ts",
 );
 
+const GO: &[File] = files!("../../../../sdk/go/":
+    "README.md",
+    "config/config.go",
+    "event.go",
+    "failure.go",
+    "go.mod",
+    "guest_wasip1.go",
+    "internal/bindings/signalbox_plugin_config/empty.s",
+    "internal/bindings/signalbox_plugin_config/wit_bindings.go",
+    "internal/bindings/signalbox_plugin_handler/empty.s",
+    "internal/bindings/signalbox_plugin_handler/wit_bindings.go",
+    "internal/bindings/signalbox_plugin_kv/empty.s",
+    "internal/bindings/signalbox_plugin_kv/wit_bindings.go",
+    "internal/bindings/signalbox_plugin_log/empty.s",
+    "internal/bindings/signalbox_plugin_log/wit_bindings.go",
+    "internal/bindings/signalbox_plugin_objects/empty.s",
+    "internal/bindings/signalbox_plugin_objects/wit_bindings.go",
+    "internal/bindings/signalbox_plugin_outbox/empty.s",
+    "internal/bindings/signalbox_plugin_outbox/wit_bindings.go",
+    "internal/bindings/signalbox_plugin_types/empty.s",
+    "internal/bindings/signalbox_plugin_types/wit_bindings.go",
+    "internal/bindings/wit_exports/wit_exports.go",
+    "internal/guest/export_signalbox_plugin_handler/export.go",
+    "internal/host/guest_wasip1.go",
+    "internal/host/host.go",
+    "internal/host/time.go",
+    "internal/wit/runtime/empty.s",
+    "internal/wit/runtime/realloc_wasip1.go",
+    "internal/wit/runtime/runtime.go",
+    "internal/wit/types/types.go",
+    "kv/kv.go",
+    "log.go",
+    "objects/objects.go",
+    "outbox/outbox.go",
+    "plugin.go",
+    "signalbox.go",
+    "signalboxtest/event.go",
+    "signalboxtest/host.go",
+    "signalboxtest/outbox.go",
+    "signalboxtest/run.go",
+    "signalboxtest/seam.go",
+    "signalboxtest/state.go",
+);
+
+const C: &[File] = files!("../../../../sdk/c/":
+    "README.md",
+    "include/signalbox.h",
+    "include/signalbox_test.h",
+    "src/internal.h",
+    "src/json.c",
+    "src/memory.c",
+    "src/plugin.c",
+    "src/result.c",
+    "src/state.c",
+    "test/deliver.c",
+    "test/host.c",
+    "test/test.h",
+    "wasm/guest.c",
+    "wasm/plugin.c",
+    "wasm/plugin.h",
+);
+
 /// The manifests of the Rust SDK: here they inherit from the workspace, there they stand alone.
 const MANIFESTS: &[File] = files!("../../../../sdk/rust/": "Cargo.toml", "macros/Cargo.toml");
 
@@ -86,6 +148,8 @@ pub(super) fn of(language: Language) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let (files, manifests) = match language {
         Language::Rust => (RUST, MANIFESTS),
         Language::JavaScript | Language::TypeScript => (JS, &[][..]),
+        Language::Go => (GO, &[][..]),
+        Language::C => (C, &[][..]),
         _ => (&[][..], &[][..]),
     };
     let mut all: Vec<_> = files.iter().map(|file| (place(file), file.text.to_owned())).collect();

@@ -24,6 +24,8 @@ pub(super) const fn of(language: Language) -> Option<&'static Template> {
         Language::Rust => Some(&RUST),
         Language::JavaScript => Some(&JS),
         Language::TypeScript => Some(&TS),
+        Language::Go => Some(&GO),
+        Language::C => Some(&C),
         _ => None,
     }
 }
@@ -57,5 +59,19 @@ const TS: Template = Template {
         "tsconfig.json",
     ),
     test: "npm install && npm test",
+    built: "build/{{name}}.wasm",
+};
+
+const GO: Template = Template {
+    files: files!("../../../templates/go/": "README.md", "dot-gitignore", "go.mod", "plugin.go",
+        "plugin_test.go"),
+    test: "go test .",
+    built: "build/{{name}}.wasm",
+};
+
+const C: Template = Template {
+    files: files!("../../../templates/c/": "Makefile", "README.md", "dot-gitignore", "plugin.c",
+        "plugin_test.c"),
+    test: "make test",
     built: "build/{{name}}.wasm",
 };

@@ -1,7 +1,7 @@
 //! WASI 0.2 with nothing behind it, for the runtimes of languages that expect a system.
 //!
 //! No arguments, environment, files, sockets or HTTP. Output becomes log records. The wall clock
-//! stands still at the start of the delivery, the monotonic clock starts at zero, and random
+//! stands still at the start of the delivery, the monotonic clock starts at one step, and random
 //! numbers follow from the delivery and the attempt: a run can be repeated.
 
 use std::pin::Pin;
@@ -130,7 +130,7 @@ impl Surroundings {
             .stdout(Stream { logs: logs.clone(), output: Output::Stdout })
             .stderr(Stream { logs: logs.clone(), output: Output::Stderr })
             .wall_clock(Still(Duration::from_millis(self.now.as_millis())))
-            .monotonic_clock(FromZero(Instant::now()))
+            .monotonic_clock(FromOneStep(Instant::now()))
             .secure_random(rng)
             .insecure_random(insecure)
             .insecure_random_seed(u128::from_be_bytes(seed))
@@ -160,16 +160,17 @@ impl HostWallClock for Still {
     }
 }
 
-struct FromZero(Instant);
+struct FromOneStep(Instant);
 
-impl HostMonotonicClock for FromZero {
+impl HostMonotonicClock for FromOneStep {
     fn resolution(&self) -> u64 {
         nanos(CLOCK_STEP)
     }
 
     fn now(&self) -> u64 {
         let step = nanos(CLOCK_STEP);
-        nanos(self.0.elapsed()) / step * step
+        // Not from zero itself: Go's runtime takes a clock that stands there for a broken one.
+        nanos(self.0.elapsed()) / step * step + step
     }
 }
 

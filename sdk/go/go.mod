@@ -1,0 +1,3 @@
+module signalbox.internal/signalbox
+
+go 1.24

@@ -1,0 +1,4 @@
+package signalbox
+
+// The component's exports.
+import _ "signalbox.internal/signalbox/internal/bindings/wit_exports"
