@@ -151,7 +151,8 @@ impl Runner {
             attempt: claimed.attempt,
             replay: claimed.replay,
         };
-        loaded.call(call, Arc::clone(&self.store)).await
+        let store = Arc::clone(&self.store);
+        loaded.call(call, store).await
     }
 
     /// Whether the attempt is settled; false when it must be run again.
