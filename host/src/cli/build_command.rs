@@ -9,6 +9,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use serde_json::json;
 
+use super::build_watch;
 use super::build::{BuildEnvironment, BuildOptions, Built, Progress, build};
 use super::context::Context;
 use super::output::{Column, Format, OutputArgs};
@@ -20,6 +21,7 @@ use super::table::Cell;
   signalbox build
   signalbox build example-plugins/charge-succeeded --out plugins
   signalbox build --locked --no-rustup
+  signalbox build --watch --out plugins
 
 What the WebAssembly target needs is taken from the installed toolchain, else from Debian's packages
 (fetched once and cached), else `rustup target add` is run; --no-rustup forbids the last.")]
@@ -36,6 +38,9 @@ pub(crate) struct Args {
     /// Never run rustup
     #[arg(long)]
     no_rustup: bool,
+    /// Build again after each change, until Ctrl-C; an error does not end it
+    #[arg(long)]
+    watch: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -55,7 +60,15 @@ pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
         color: cx.colour && cx.terminal,
         environment: environment(cx, !args.no_rustup),
     };
+    if args.watch {
+        return build_watch::run(options, args.output.output, cx).await;
+    }
     let built = build_plugins(options).await?;
+    print(built, args.output.output, cx)
+}
+
+/// Print what was built.
+pub(super) fn print(built: Built, format: Format, cx: &mut Context) -> anyhow::Result<()> {
     let built: Vec<_> = built
         .components
         .into_iter()
@@ -69,7 +82,7 @@ pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
             })
         })
         .collect();
-    match args.output.output {
+    match format {
         Format::Table => cx.table(&built, &COLUMNS)?,
         Format::Json => {
             let list = json!({"object": "list", "data": built, "has_more": false});
@@ -96,7 +109,23 @@ pub(super) async fn build_into(project: &Path, out: &Path, cx: &Context) -> anyh
     build_plugins(options).await
 }
 
-async fn build_plugins(options: BuildOptions) -> anyhow::Result<Built> {
+/// How the plugins of `project` are built to be tried out; `out` as in [`BuildOptions`].
+pub(super) fn options(project: &Path, out: Option<PathBuf>, cx: &Context) -> BuildOptions {
+    BuildOptions {
+        project: project.to_owned(),
+        out,
+        locked: false,
+        color: cx.colour && cx.terminal,
+        environment: environment(cx, true),
+    }
+}
+
+/// Build, and say nothing: a failure repeats what the tools said.
+pub(super) async fn build_quietly(options: BuildOptions) -> anyhow::Result<Built> {
+    Ok(tokio::task::spawn_blocking(move || build(&options, &mut Silent)).await??)
+}
+
+pub(super) async fn build_plugins(options: BuildOptions) -> anyhow::Result<Built> {
     let building = move || {
         let mut spoken = Spoken(ProgressBar::new_spinner());
         spoken.0.enable_steady_tick(Duration::from_millis(100));
@@ -107,7 +136,7 @@ async fn build_plugins(options: BuildOptions) -> anyhow::Result<Built> {
     Ok(tokio::task::spawn_blocking(building).await??)
 }
 
-fn environment(cx: &Context, rustup: bool) -> BuildEnvironment {
+pub(super) fn environment(cx: &Context, rustup: bool) -> BuildEnvironment {
     let home = PathBuf::from(cx.env.get("HOME").unwrap_or_default());
     let directory = |name: &str, below: &str| {
         let named = cx.env.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -132,4 +161,13 @@ impl Progress for Spoken {
     fn detail(&mut self, line: &str) {
         self.0.set_message(line.trim().to_owned());
     }
+}
+
+/// Says nothing.
+struct Silent;
+
+impl Progress for Silent {
+    fn step(&mut self, _: &str) {}
+
+    fn detail(&mut self, _: &str) {}
 }

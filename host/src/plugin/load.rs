@@ -49,6 +49,15 @@ pub struct PluginSettings {
     pub grants: Vec<Grant>,
 }
 
+/// What a plugin that is tried out has beyond what the operator says of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Trial {
+    /// Settings, which go before the operator's.
+    pub settings: BTreeMap<String, String>,
+    /// Whether it is granted whatever it asks for.
+    pub grant_all: bool,
+}
+
 /// What the operator says of all plugins.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
@@ -101,8 +110,8 @@ impl Engine {
         self.finish(prepared, policy).await
     }
 
-    /// As [`Engine::load`], and grants whatever the plugin asks for that `policy` does not: to try it
-    /// out where nothing that it asks the world for is done. Answers what was granted so.
+    /// As [`Engine::load`], for a plugin that is tried out where nothing is done that it asks for.
+    /// Answers what was granted beyond `policy`.
     ///
     /// # Errors
     /// As [`Engine::load`].
@@ -110,16 +119,21 @@ impl Engine {
         &self,
         bytes: Bytes,
         policy: &Policy,
+        trial: &Trial,
     ) -> Result<(Loaded, Vec<CapabilityRequest>), LoadError> {
         let prepared = self.prepare(bytes).await?;
         let (linked, checked) = self.described(&prepared, policy).await?;
         let Manifest { name, requests, .. } = &checked.manifest;
         let mut own = policy.of(name);
-        let missing = uncovered(requests, &own.grants).unwrap_or_default();
-        own.grants.extend(all_of(&missing, requests));
+        own.settings.extend(trial.settings.clone());
+        let mut granted = Vec::new();
+        if trial.grant_all {
+            granted = uncovered(requests, &own.grants).unwrap_or_default();
+            own.grants.extend(all_of(&granted, requests));
+        }
         let mut policy = policy.clone();
         policy.plugins.insert(name.clone(), own);
-        Ok((self.admit(prepared, linked, checked, &policy)?, missing))
+        Ok((self.admit(prepared, linked, checked, &policy)?, granted))
     }
 
     /// Read, parse, compile.
