@@ -9,8 +9,8 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::build_watch;
 use super::build::{BuildEnvironment, BuildOptions, Built, Progress, build};
+use super::build_watch;
 use super::context::Context;
 use super::output::{Column, Format, OutputArgs};
 use super::table::Cell;

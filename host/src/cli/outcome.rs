@@ -93,14 +93,22 @@ pub(crate) fn of_plugin(plugin: &Value, to: For, style: Style) -> String {
     out
 }
 
-/// Which subscription came near, and what it says; all of them where none did.
+/// Which subscription came near, and what it says; where none did, what the plugin wants.
 fn not_for(plugin: &Value, name: &str, style: Style) -> String {
     let all = plugin.get("subscriptions").and_then(Value::as_array).cloned().unwrap_or_default();
     let verdict = |entry: &Value| Cell::field(entry, "verdict").text;
     let near: Vec<&Value> = all.iter().filter(|entry| verdict(entry) == "filter_false").collect();
-    let shown = if near.is_empty() { all.iter().collect() } else { near };
-    let mut out = format!("  {name}: {}\n", painted("not for it", Tone::Faint, style));
-    for entry in shown {
+    let mut out = format!("  {name}: {}", painted("not for it", Tone::Faint, style));
+    if near.is_empty() {
+        let part = |entry, name| Cell::field(entry, name).text;
+        let wants = all.iter();
+        let wants =
+            wants.map(|entry| format!("{}:{}", part(entry, "provider"), part(entry, "type")));
+        let wants = wants.collect::<Vec<_>>().join(", ");
+        out.push_str(&painted(&format!("; it wants {wants}"), Tone::Faint, style));
+    }
+    out.push('\n');
+    for entry in near {
         out.push_str(&format!("      {}\n", subscription(entry)));
     }
     out

@@ -19,7 +19,15 @@ use tokio::time::timeout;
 
 /// Directories that hold no sources, beside hidden ones.
 const NO_SOURCES: [&str; 9] = [
-    "target", "node_modules", "__pycache__", "build", "dist", "plugins", "snapshots", "venv", "vendor",
+    "target",
+    "node_modules",
+    "__pycache__",
+    "build",
+    "dist",
+    "plugins",
+    "snapshots",
+    "venv",
+    "vendor",
 ];
 
 /// How long nothing may change before what changed is taken: an editor that saves many files, or one in
@@ -164,7 +172,8 @@ impl Watch {
         let Some(watcher) = &mut self.watcher else { return };
         self.watched.retain(|dir| self.seen.dirs.contains(dir));
         for dir in &self.seen.dirs {
-            if !self.watched.contains(dir) && watcher.watch(dir, RecursiveMode::NonRecursive).is_ok()
+            if !self.watched.contains(dir)
+                && watcher.watch(dir, RecursiveMode::NonRecursive).is_ok()
             {
                 self.watched.insert(dir.clone());
             }

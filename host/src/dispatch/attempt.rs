@@ -16,9 +16,9 @@ use crate::domain::plugin::CodeDigest;
 use crate::plugin::{Call, Execution, Loaded, Routes};
 use crate::store::{ClaimedDelivery, NewEffect, Settled, Settlement, Store, StoreError, Verdict};
 
-use super::{Did, Ended};
 use super::pauses::PauseHandle;
 use super::settle::{Moment, Rules};
+use super::{Did, Ended};
 
 /// Runs of one attempt that may lose to concurrent commits before it gets its plugin to itself.
 /// Each lost run means that another delivery committed, so there is progress; the bound keeps a

@@ -176,7 +176,8 @@ impl Bench {
             }
             self.clock.set(due.max(self.clock.now()));
             if let Action::Emit { kind, content_type, body } = action {
-                let (event, source) = emission(&id, depth, due, (&kind, &content_type, body.into()));
+                let (event, source) =
+                    emission(&id, depth, due, (&kind, &content_type, body.into()));
                 let mut made = self.deliver(event, source).await?;
                 if let Some(first) = made.first_mut() {
                     first.cause = Some(id);
@@ -251,11 +252,7 @@ impl Bench {
     }
 
     /// Do what the commit of this run would. Answers the events that it makes at once.
-    fn commit(
-        &mut self,
-        event: &StoredEvent,
-        run: &DryRun,
-    ) -> Vec<(NewEvent, Option<EffectId>)> {
+    fn commit(&mut self, event: &StoredEvent, run: &DryRun) -> Vec<(NewEvent, Option<EffectId>)> {
         let execution = &run.execution;
         if execution.outcome != Outcome::Ok {
             return Vec::new();

@@ -81,11 +81,7 @@ pub(super) fn free(address: SocketAddr) -> SocketAddr {
 }
 
 /// Grant each plugin of which the configuration grants nothing what it asks for, and say so.
-pub(super) async fn grant(
-    config: &mut Config,
-    place: &Place,
-    cx: &Context,
-) -> anyhow::Result<()> {
+pub(super) async fn grant(config: &mut Config, place: &Place, cx: &Context) -> anyhow::Result<()> {
     // The host finds in its cache what is compiled here.
     let engine = EngineConfig { pool: 0, ..app::engine(config, 1) };
     let engine = Engine::new(&engine, Arc::clone(&cx.clock))?;

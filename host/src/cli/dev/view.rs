@@ -107,9 +107,10 @@ impl View {
                     let wants = wants.collect::<Vec<_>>().join(", ");
                     (Tone::Good, format!("{name} is loaded; it wants {wants}"))
                 }
-                PluginStatus::Stale => {
-                    (Tone::Bad, format!("{name}: the new version is refused, the one before runs on: {reason}"))
-                }
+                PluginStatus::Stale => (
+                    Tone::Bad,
+                    format!("{name}: the new version is refused, the one before runs on: {reason}"),
+                ),
                 PluginStatus::Refused => (Tone::Bad, format!("{name} is refused: {reason}")),
                 PluginStatus::Paused => (Tone::Waiting, format!("{name} is paused: {reason}")),
             };

@@ -29,7 +29,7 @@ const STRIPE: &str = "stripe";
 #[derive(Debug, clap::Args)]
 pub(super) struct CaseArgs {
     /// A file that holds an event, or a type that this program has an event of; a pattern for several
-    #[arg(long = "event", short, value_name = "FIXTURE")]
+    #[arg(long = "event", short = 'e', value_name = "FIXTURE")]
     pub(super) given: Vec<String>,
     /// Replace a value of the events
     #[arg(long = "override", value_name = "PATH=VALUE", value_parser = Change::overriding)]
@@ -94,7 +94,7 @@ impl CaseArgs {
             if is_path(given) {
                 raw.push(of_file(Path::new(given))?);
             } else {
-                raw.extend(of_type(given, now)?);
+                of_type(given, now, &mut raw)?;
             }
         }
         if self.given.is_empty() {
@@ -171,16 +171,17 @@ pub(super) fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
     })
 }
 
-fn of_type(wanted: &str, now: Timestamp) -> anyhow::Result<Vec<Raw>> {
-    let mut raw = Vec::new();
-    for (place, fixture) in fixtures::find(wanted)?.into_iter().enumerate() {
-        let fixtures::Fixture { kind, mut event } = fixture;
-        let mut letters = SameLetters { seed: format!("{kind} {place}"), drawn: 0 };
+/// This program's own events of a type or of a pattern. One that was taken before is another event, about
+/// another object.
+fn of_type(wanted: &str, now: Timestamp, raw: &mut Vec<Raw>) -> anyhow::Result<()> {
+    for fixtures::Fixture { kind, mut event } in fixtures::find(wanted)? {
+        let before = raw.iter().filter(|taken| taken.name == kind).count();
+        let mut letters = SameLetters { seed: format!("{kind} {before}"), drawn: 0 };
         fresh::freshen(&mut event, &Identity::default(), now, &mut letters);
         let bytes = fresh::bytes(&event)?.into();
         raw.push(Raw { name: kind.clone(), from: kind, event, bytes });
     }
-    Ok(raw)
+    Ok(())
 }
 
 /// Letters that are the same in every run.
@@ -233,7 +234,10 @@ impl Bare {
             (Some(text), None) => (text.into_bytes(), "text/plain"),
             (None, Some(text)) => {
                 let bytes = STANDARD.decode(&text);
-                (bytes.map_err(|error| Usage(format!("`base64`: {error}")))?, "application/octet-stream")
+                (
+                    bytes.map_err(|error| Usage(format!("`base64`: {error}")))?,
+                    "application/octet-stream",
+                )
             }
             (None, None) => (serde_json::to_vec(&self.body)?, "application/json"),
             (Some(_), Some(_)) => return usage("a body is `text` or `base64`, not both"),

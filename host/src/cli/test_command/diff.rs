@@ -75,7 +75,9 @@ fn merged<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(Side, &'a str)> {
                 lines.push((Side::Both, *one));
                 (i, j) = (i + 1, j + 1);
             }
-            (Some(one), other) if other.is_none() || at(&common, i + 1, j) >= at(&common, i, j + 1) => {
+            (Some(one), other)
+                if other.is_none() || at(&common, i + 1, j) >= at(&common, i, j + 1) =>
+            {
                 lines.push((Side::Old, *one));
                 i += 1;
             }

@@ -63,7 +63,7 @@ pub(crate) enum Expected {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   signalbox test
-  signalbox test hello.wasm --event charge.succeeded
+  signalbox test hello.wasm -e charge.succeeded
   signalbox test --event charge.succeeded --override charge:amount=500 --state state.json
   signalbox test --event fixtures/refund.json --event charge.succeeded --timers
   signalbox test --event invoice.paid --expect retry
@@ -143,8 +143,7 @@ pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
     };
     let policy = app::policy(&config, &providers);
     let plugins = target::load(&targets, &engine, &policy, &trial, cx).await?;
-    let how =
-        BenchConfig { attempt: args.attempt, replay: args.replay, follow: !args.no_follow };
+    let how = BenchConfig { attempt: args.attempt, replay: args.replay, follow: !args.no_follow };
     let mut bench = Bench::new(engine, plugins, clock, providers.clone(), how);
     args.seed.sow(&bench, &providers, &cases)?;
     args.try_out(&mut bench, cases, &snapshots, cx).await
@@ -194,7 +193,7 @@ impl Args {
         if bad == 0 {
             return Ok(());
         }
-        Err(anyhow!("{bad} of {} did not end as they should", printer.count()))
+        Err(anyhow!("of {}, {bad} did not end as it should", printer.count()))
     }
 
     fn end(
