@@ -36,6 +36,7 @@ mod events;
 mod explain;
 mod import;
 mod listen;
+mod new;
 mod objects;
 mod plugins;
 mod reconcile;
@@ -45,6 +46,7 @@ mod serve;
 mod shadow;
 mod test_command;
 mod trigger;
+mod wit;
 
 #[cfg(test)]
 mod tests;
@@ -78,9 +80,11 @@ enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
     Dev(dev::Args),
+    New(new::Args),
     Build(build_command::Args),
     Check(check::Args),
     Test(test_command::Args),
+    Wit(wit::Args),
     Trigger(trigger::Args),
     Listen(listen::Args),
     /// Look at the events that were accepted, and have them handled again
@@ -129,9 +133,11 @@ impl Command {
             Self::Serve(args) => serve::run(args, cx).await,
             Self::Demo(args) => demo::run(args, cx).await,
             Self::Dev(args) => dev::run(args, cx).await,
+            Self::New(args) => new::run(args, cx),
             Self::Build(args) => build_command::run(args, cx).await,
             Self::Check(args) => check::run(args, cx).await,
             Self::Test(args) => test_command::run(args, cx).await,
+            Self::Wit(args) => wit::run(args, cx),
             Self::Trigger(args) => trigger::run(args, cx).await,
             Self::Events(command) => events::run(command, cx).await,
             Self::Deliveries(command) => deliveries::run(command, cx).await,

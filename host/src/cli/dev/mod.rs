@@ -7,7 +7,7 @@ mod place;
 mod view;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
     #[command(flatten)]
+    tools: build_command::ToolArgs,
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -70,7 +72,7 @@ pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
     loop {
         let built = tokio::select! {
             () = &mut stop => return Ok(()),
-            built = start_build(&args.dir, &place, cx) => built,
+            built = start_build(&args, &place, cx) => built,
         };
         let good = built.is_ok();
         view.built(built, cx)?;
@@ -98,7 +100,7 @@ pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
     host.run_until(async {
         tokio::select! {
             () = &mut stop => {}
-            end = live(&args.dir, &place, &mut changes, &mut shown, &mut view, cx) => broken = end.err(),
+            end = live(&args, &place, &mut changes, &mut shown, &mut view, cx) => broken = end.err(),
         }
     })
     .await?;
@@ -115,7 +117,7 @@ struct Shown {
 
 /// Show what happens and build what changes, for as long as it is let. Ends only by a failure.
 async fn live(
-    dir: &Path,
+    args: &Args,
     place: &Place,
     changes: &mut Changes,
     shown: &mut Shown,
@@ -152,14 +154,14 @@ async fn live(
             // Tools that build side by side would write over one another.
             () = changes.next(), if !under_way => {
                 view.building(cx)?;
-                building = Some(start_build(dir, place, cx));
+                building = Some(start_build(args, place, cx));
             }
         }
     }
 }
 
-fn start_build(dir: &Path, place: &Place, cx: &Context) -> Building {
-    let options = build_command::options(dir, Some(place.plugins.clone()), cx);
+fn start_build(args: &Args, place: &Place, cx: &Context) -> Building {
+    let options = args.tools.options(&args.dir, Some(place.plugins.clone()), cx);
     Box::pin(build_command::build_quietly(options))
 }
 

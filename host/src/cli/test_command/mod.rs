@@ -24,6 +24,7 @@ use crate::domain::delivery::Outcome;
 use crate::plugin::{Engine, EngineConfig, Trial};
 use crate::workbench::{Bench, BenchConfig, MAX_FOLLOWING, Step};
 
+use super::build_command::ToolArgs;
 use super::connect::usable;
 use super::context::Context;
 use super::exit::Usage;
@@ -122,6 +123,8 @@ pub(crate) struct Args {
     #[arg(long)]
     update: bool,
     #[command(flatten)]
+    tools: ToolArgs,
+    #[command(flatten)]
     output: OutputArgs,
 }
 
@@ -130,7 +133,7 @@ pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
     let config = args.config(cx)?;
     let providers = app::providers(&config);
     let whole = args.events.given.is_empty();
-    let targets = target::find(&args.targets, cx).await?;
+    let targets = target::find(&args.targets, &args.tools, cx).await?;
     let cases = args.events.find(&targets.fixtures, &providers, now)?;
     let snapshots = Snapshots::find(&args, &targets, whole)?;
 

@@ -26,14 +26,18 @@ pub(super) struct Targets {
 }
 
 /// Find the components, building those of projects.
-pub(super) async fn find(paths: &[PathBuf], cx: &Context) -> anyhow::Result<Targets> {
+pub(super) async fn find(
+    paths: &[PathBuf],
+    tools: &build_command::ToolArgs,
+    cx: &Context,
+) -> anyhow::Result<Targets> {
     let mut found = Targets::default();
     for path in paths {
         if !path.is_dir() {
             found.components.push(path.clone());
             continue;
         }
-        let built = build_command::build_plugins(build_command::options(path, None, cx)).await?;
+        let built = build_command::build_plugins(tools.options(path, None, cx)).await?;
         found.components.extend(built.components.into_iter().map(|component| component.path));
         found.fixtures.extend(events(&path.join(FIXTURES))?);
         found.projects.push(path.clone());
