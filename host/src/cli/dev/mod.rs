@@ -81,7 +81,7 @@ pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
         }
         tokio::select! {
             () = &mut stop => return Ok(()),
-            () = changes.next() => {}
+            () = changes.next() => view.building(cx)?,
         }
     }
     let config = config(&args, &place, cx).await?;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::app;
 use crate::config::{Config, PluginSettings};
 use crate::domain::grant::HTTP;
+use crate::domain::plugin::DeliveryPolicy;
 use crate::plugin::{Engine, EngineConfig, Trial};
 
 use super::super::check;
@@ -99,6 +100,10 @@ pub(super) async fn grant(config: &mut Config, place: &Place, cx: &Context) -> a
         }
         let own = own.unwrap_or_else(|| PluginSettings {
             limits: config.plugins.limits.clone(),
+            delivery: DeliveryPolicy {
+                backoff: config.dispatch.backoff.clone(),
+                ..DeliveryPolicy::default()
+            },
             ..PluginSettings::default()
         });
         let grants = loaded.grants().to_vec();

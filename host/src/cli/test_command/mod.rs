@@ -75,8 +75,10 @@ Events run one after another, and each finds the state that those before it left
 delivered next; HTTP requests are shown and never sent. Clock and random numbers are the same in every
 run. Without --config, plugins are granted what they ask for.
 
-Where snapshots/ is in the project, or --snapshot names a directory, each event's outcome is compared with
-the file recorded there: verdict, state, effects and logs. --update records. FIXTURE may also be an
+Where snapshots/ is in the project and no --event is given, or --snapshot names a directory, each outcome
+is compared with the file recorded there: verdict, state, effects and logs. --update records.
+
+FIXTURE may also be an
 event of another provider: {\"provider\": \"github\", \"type\": \"push\", \"id\": \"1\", \"body\": {...}}.
 
 Exit codes: 0 every event ended as recorded or, where nothing is recorded, as --expect says; 1 one did
@@ -116,7 +118,7 @@ pub(crate) struct Args {
     /// What each event must lead to, where nothing is recorded
     #[arg(long, value_enum, value_name = "VERDICT", default_value_t = Expected::Done)]
     expect: Expected,
-    /// Directory of recorded outcomes [default: snapshots/ in the project, if it is there]
+    /// Directory of recorded outcomes [default: snapshots/ in the project, for its own fixtures]
     #[arg(long, value_name = "DIR")]
     snapshot: Option<PathBuf>,
     /// Record the outcomes
