@@ -55,7 +55,7 @@ fn a_difference_from_what_was_recorded_fails_and_update_mends_it() {
     assert!(error.contains("--update"), "{error}");
     assert_eq!(place.test(&format!("{run} --update")).0, 0);
     let recorded = place.read("snaps/charge.snap");
-    assert!(recorded.contains("counter: done\n    + count = base64:AQAAAAAAAAA=\n"), "{recorded}");
+    assert!(recorded.contains("counter: done\n    + count = \\u{1}\\0"), "{recorded}");
     for measured in ["MiB", "us", "ms"] {
         assert!(!recorded.contains(measured), "{measured}: {recorded}");
     }
@@ -66,7 +66,7 @@ fn a_difference_from_what_was_recorded_fails_and_update_mends_it() {
         .unwrap();
     let (code, out, error) = place.test(run);
     assert_eq!(code, 1, "{out}{error}");
-    assert!(out.contains("-     + count = base64:AQAAAAAAAAA="), "{out}");
+    assert!(out.contains("-     + count = \\u{1}"), "{out}");
     assert!(out.contains("+     + evt_file = stripe.evt_file.counter"), "{out}");
     assert_eq!(place.test(&format!("{run} --update")).0, 0);
     assert_eq!(place.test(run).0, 0);
@@ -101,7 +101,7 @@ fn what_is_asked_for_wrongly_is_told_with_a_remedy() {
     let place = Place::new(&[("a.wasm", &components::noop("a", &["charge.succeeded"]))]);
     std::fs::write(place.path("odd.json"), "{\"type\": \"x\"}").unwrap();
     for (words, code, text) in [
-        ("a.wasm --event charge.suceeded", 2, "did you mean `charge.succeeded`?"),
+        ("a.wasm --event charge.suceeded", 2, "did you mean `charge.succeeded`"),
         ("a.wasm --event ./none.json", 3, "none.json"),
         ("a.wasm --event odd.json", 2, "no event of Stripe's"),
         ("a.wasm", 2, "name one with --event"),
@@ -187,9 +187,9 @@ fn state_objects_settings_and_effects_are_there() {
         "+ POST https://a.com/hook (2 bytes)",
         "> content-type: application/json",
         "-> made  evt_",
-        "~ count = base64:BQAAAAAAAAA= -> base64:BgAAAAAAAAA=",
-        "~ count = base64:BgAAAAAAAAA= -> base64:BwAAAAAAAAA=",
-        "\"name\":\"Ann\"",
+        r"~ count = \u{5}\0\0\0\0\0\0\0 -> \u{6}\0",
+        r"~ count = \u{6}\0\0\0\0\0\0\0 -> \u{7}\0",
+        r#"{"id": "cus_seed", "object": "customer", "name": "Ann"}"#,
     ] {
         assert!(out.contains(text), "no `{text}` in {out}");
     }

@@ -157,3 +157,32 @@ async fn an_answer_goes_to_the_plugin_that_asked() {
     let steps = bench.deliver(reply, Source::Reply(Default::default())).await.unwrap();
     assert_eq!(runs(&steps[0]), [("asked", Outcome::Ok)]);
 }
+
+#[tokio::test]
+async fn what_is_asked_for_is_granted_secrets_with_it_and_what_is_unknown_is_not() {
+    let request = |name: &str, scope: &str| (name.to_owned(), scope.to_owned());
+    let http = request("outbox.http", "POST https://a.com/*");
+    let spec = Spec {
+        requests: vec![http.clone(), request("secret", "TOKEN")],
+        ..components::spec("a", &["a"])
+    };
+    let ask = Ask::Http {
+        method: "POST".to_owned(),
+        url: "https://a.com/x".to_owned(),
+        headers: vec![("authorization".to_owned(), "{{secret:TOKEN}}".to_owned())],
+        body: String::new(),
+        reply: None,
+        delay: None,
+    };
+    let bytes = components::build(&components::asking(spec, &[ask], true));
+    let mut bench = bench(vec![bytes], BenchConfig::default()).await;
+    let steps = bench.deliver(event("evt_1", "a"), Source::Webhook).await.unwrap();
+    assert_eq!(runs(&steps[0]), [("a", Outcome::Ok)]);
+
+    let spec =
+        Spec { requests: vec![http, request("camera", "front")], ..components::spec("b", &["a"]) };
+    let trial = Trial { grant_all: true, ..Trial::default() };
+    let bytes = components::build(&spec).into();
+    let error = bench.engine.load_on_trial(bytes, &Policy::default(), &trial).await.unwrap_err();
+    assert!(error.to_string().contains("camera"), "{error}");
+}
