@@ -216,17 +216,17 @@ fn project(place: &Place) -> PathBuf {
     place.path("hello")
 }
 
-/// A running `signalbox dev`, killed when the test gives up.
-struct Dev {
+/// A running command that ends when it is told to, killed when the test gives up.
+struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     shown: String,
 }
 
-impl Dev {
-    fn start(project: &Path) -> Self {
+impl Running {
+    fn start(project: &Path, words: &str) -> Self {
         let mut command = Command::new(binary().unwrap());
-        command.args(["dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.args(words.split_whitespace());
         command.current_dir(project).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -247,12 +247,21 @@ impl Dev {
     }
 }
 
-impl Drop for Dev {
+impl Running {
+    /// As Ctrl-C does; it must end in good order.
+    fn interrupt(mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- signalbox dev showed:\n{}", self.shown);
+            eprintln!("--- signalbox showed:\n{}", self.shown);
         }
     }
 }
@@ -275,7 +284,16 @@ fn a_project_is_tested_and_served_while_it_is_written() {
     assert!(project.join("snapshots/charge.succeeded.snap").is_file());
     assert_eq!(test(&[]).0, Some(0));
 
-    let mut dev = Dev::start(&project);
+    let source = project.join("src/lib.rs");
+    let good = std::fs::read_to_string(&source).unwrap();
+    let mut watch = Running::start(&project, "build --watch --output jsonl");
+    watch.until("\"changed\":false");
+    std::fs::write(&source, good.replace("is number", "was number")).unwrap();
+    watch.until("\"changed\":true");
+    watch.interrupt();
+
+    std::fs::write(&source, &good).unwrap();
+    let mut dev = Running::start(&project, "dev --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0");
     let send = dev.until("Send one");
     let send: Vec<&str> = send.split_whitespace().skip(3).collect();
     dev.until("hello is loaded");
@@ -295,8 +313,6 @@ fn a_project_is_tested_and_served_while_it_is_written() {
     dev.until("invoice.paid  evt_");
     dev.until("no plugin takes it");
 
-    let source = project.join("src/lib.rs");
-    let good = std::fs::read_to_string(&source).unwrap();
     std::fs::write(&source, good.replace("is number {count} of", "comes as {count} of")).unwrap();
     dev.until("built hello.wasm");
     dev.until("hello is loaded");
@@ -311,7 +327,5 @@ fn a_project_is_tested_and_served_while_it_is_written() {
     trigger("charge.succeeded");
     dev.until("comes as 3 of guest");
 
-    let pid = dev.child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-    assert!(dev.child.wait().unwrap().success());
+    dev.interrupt();
 }
