@@ -31,7 +31,8 @@
 //! 2  plugin, stripe                        the sandbox (alone knows wasmtime); Stripe's API
 //! 3  registry, ingest, dispatch, outbox,
 //!    replay, retention, reconcile, refresh the moving parts
-//! 4  http                                  what the world sees (alone knows hyper and axum)
+//! 4  http, workbench                       what the world sees (alone knows hyper and axum);
+//!                                          handlers tried out
 //! 5  config, telemetry, app, cli           the wiring
 //! ```
 
@@ -54,6 +55,7 @@ pub mod replay;
 pub mod retention;
 
 pub mod http;
+pub mod workbench;
 
 pub mod app;
 pub mod cli;

@@ -29,6 +29,7 @@ mod sandbox;
 mod senders;
 mod thin;
 mod tidy;
+mod workbench;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

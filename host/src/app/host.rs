@@ -81,7 +81,10 @@ pub struct Host {
     pub new_token: Option<(PathBuf, Secret)>,
     /// What the dispatcher does.
     pub dispatch: DispatchHandle,
-    store: Arc<dyn Store>,
+    /// Which plugins there are.
+    pub routes: Routes,
+    /// What is kept. To look at.
+    pub store: Arc<dyn Store>,
     /// In the order in which they stop.
     parts: Vec<Part>,
     /// Cancelled when the first of them ends.
@@ -218,7 +221,7 @@ impl Host {
             .await
             .with_context(|| cannot_listen("listen", config.server.listen))?;
 
-        let effects_routes = routes.clone();
+        let (effects_routes, shown_routes) = (routes.clone(), routes.clone());
         let deps = DispatchDeps {
             store: Arc::clone(&store),
             routes,
@@ -264,6 +267,7 @@ impl Host {
             admin: admin_handle.local_addr,
             new_token: is_new.then_some((file, token)),
             dispatch,
+            routes: shown_routes,
             store,
             parts,
             ended,
@@ -302,18 +306,29 @@ fn cannot_listen(key: &str, address: SocketAddr) -> String {
 /// # Errors
 /// As [`Host::start`] and [`Host::run_until`].
 pub async fn serve(config: &Config, ready: impl FnOnce(&Host)) -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = stop_signal()?;
     let host = Host::start(config).await?;
     ready(&host);
     host.run_until(async {
+        stop.await;
+        tracing::info!("stopping");
+    })
+    .await
+}
+
+/// Resolves at SIGINT or SIGTERM; neither ends the process by itself any more.
+///
+/// # Errors
+/// When the system does not let them be heard.
+pub(crate) fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        tracing::info!("stopping");
     })
-    .await
 }
 
 #[cfg(test)]

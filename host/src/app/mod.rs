@@ -17,6 +17,7 @@ mod refresh;
 mod token;
 mod wiring;
 
+pub(crate) use host::stop_signal;
 pub use host::{Host, serve};
 pub(crate) use offline::compact;
-pub(crate) use wiring::{policy, providers};
+pub(crate) use wiring::{engine, policy, providers};

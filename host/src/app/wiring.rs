@@ -41,7 +41,7 @@ pub(super) fn store(config: &Config, clock: Arc<dyn Clock>) -> SledConfig {
     SledConfig { cache_bytes: config.store.cache, clock, sight: Some(Arc::new(sight)), ..defaults }
 }
 
-pub(super) fn engine(config: &Config, processors: usize) -> EngineConfig {
+pub(crate) fn engine(config: &Config, processors: usize) -> EngineConfig {
     EngineConfig {
         cache_dir: Some(config.store.path.join(COMPILED)),
         guest_threads: processors,

@@ -10,6 +10,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::build::{BuildEnvironment, BuildOptions, Built, Language, Progress, build};
+use super::build_watch;
 use super::context::Context;
 use super::output::{Column, Format, OutputArgs};
 use super::table::Cell;
@@ -21,6 +22,7 @@ use super::table::Cell;
   signalbox build example-plugins/charge-succeeded --out plugins
   signalbox build --install
   signalbox build --locked --no-rustup
+  signalbox build --watch --out plugins
 
 The language is seen from the project's files: Cargo.toml, package.json, pyproject.toml, go.mod or *.c.
 A tool that is missing is named with how to get it; --install gets it where a package registry has it.
@@ -46,6 +48,9 @@ pub(crate) struct Args {
     /// Never run rustup
     #[arg(long)]
     no_rustup: bool,
+    /// Build again after each change, until Ctrl-C; an error does not end it
+    #[arg(long)]
+    watch: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -67,7 +72,15 @@ pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
         color: cx.colour && cx.terminal,
         environment: environment(cx, !args.no_rustup),
     };
+    if args.watch {
+        return build_watch::run(options, args.output.output, cx).await;
+    }
     let built = build_plugins(options).await?;
+    print(built, args.output.output, cx)
+}
+
+/// Print what was built.
+pub(super) fn print(built: Built, format: Format, cx: &mut Context) -> anyhow::Result<()> {
     let built: Vec<_> = built
         .components
         .into_iter()
@@ -81,7 +94,7 @@ pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
             })
         })
         .collect();
-    match args.output.output {
+    match format {
         Format::Table => cx.table(&built, &COLUMNS)?,
         Format::Json => {
             let list = json!({"object": "list", "data": built, "has_more": false});
@@ -110,7 +123,43 @@ pub(super) async fn build_into(project: &Path, out: &Path, cx: &Context) -> anyh
     build_plugins(options).await
 }
 
-async fn build_plugins(options: BuildOptions) -> anyhow::Result<Built> {
+/// How the projects of other commands are built.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct ToolArgs {
+    /// The project's language, where its files show several
+    #[arg(long, value_name = "LANG")]
+    lang: Option<Language>,
+    /// Get missing tools and packages for the build, where a package registry has them
+    #[arg(long)]
+    install: bool,
+}
+
+impl ToolArgs {
+    /// How `project` is built; `out` as in [`BuildOptions`].
+    pub(super) fn options(
+        &self,
+        project: &Path,
+        out: Option<PathBuf>,
+        cx: &Context,
+    ) -> BuildOptions {
+        BuildOptions {
+            project: project.to_owned(),
+            language: self.lang,
+            out,
+            locked: false,
+            install: self.install,
+            color: cx.colour && cx.terminal,
+            environment: environment(cx, true),
+        }
+    }
+}
+
+/// Build, and say nothing: a failure repeats what the tools said.
+pub(super) async fn build_quietly(options: BuildOptions) -> anyhow::Result<Built> {
+    Ok(tokio::task::spawn_blocking(move || build(&options, &mut Silent)).await??)
+}
+
+pub(super) async fn build_plugins(options: BuildOptions) -> anyhow::Result<Built> {
     let building = move || {
         let mut spoken = Spoken(ProgressBar::new_spinner());
         spoken.0.enable_steady_tick(Duration::from_millis(100));
@@ -121,7 +170,7 @@ async fn build_plugins(options: BuildOptions) -> anyhow::Result<Built> {
     Ok(tokio::task::spawn_blocking(building).await??)
 }
 
-fn environment(cx: &Context, rustup: bool) -> BuildEnvironment {
+pub(super) fn environment(cx: &Context, rustup: bool) -> BuildEnvironment {
     let home = PathBuf::from(cx.env.get("HOME").unwrap_or_default());
     let directory = |name: &str, below: &str| {
         let named = cx.env.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -146,4 +195,13 @@ impl Progress for Spoken {
     fn detail(&mut self, line: &str) {
         self.0.set_message(line.trim().to_owned());
     }
+}
+
+/// Says nothing.
+struct Silent;
+
+impl Progress for Silent {
+    fn step(&mut self, _: &str) {}
+
+    fn detail(&mut self, _: &str) {}
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::context::Context;
 use super::output::Format;
-use super::table::{Cell, Tone, painted};
+use super::table::{Cell, Style, Tone, painted};
 
 /// Print the runs that an operation found.
 pub(crate) fn print(operation: &Value, format: Format, cx: &mut Context) -> anyhow::Result<()> {
@@ -47,7 +47,6 @@ fn text(object: &Value, name: &str) -> String {
 
 /// One run.
 pub(super) fn show(run: &Value, cx: &Context) -> String {
-    let style = cx.style();
     let mut out = format!(
         "{}  would be {} ({}), {} and {}\n",
         text(run, "delivery"),
@@ -62,6 +61,22 @@ pub(super) fn show(run: &Value, cx: &Context) -> String {
     if run.get("steady").and_then(Value::as_bool) == Some(false) {
         out.push_str("  its state changed while it ran: what it saw is not of one moment\n");
     }
+    out.push_str(&details(run, Bodies::Sized, cx.style()));
+    out
+}
+
+/// How much is shown of what effects carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bodies {
+    /// Its size.
+    Sized,
+    /// Headers and body, as far as they are told.
+    Whole,
+}
+
+/// What a run changes, asks for and says, a line each.
+pub(super) fn details(run: &Value, bodies: Bodies, style: Style) -> String {
+    let mut out = String::new();
     let mut line = |tone, sign: &str, text: &str| {
         out.push_str(&painted(&format!("  {sign} {text}"), tone, style));
         out.push('\n');
@@ -84,6 +99,9 @@ pub(super) fn show(run: &Value, cx: &Context) -> String {
     }
     for effect in list(run, "effects") {
         line(Tone::Good, "+", &wanted(effect));
+        if bodies == Bodies::Whole {
+            carried(effect).iter().for_each(|text| line(Tone::Faint, "  >", text));
+        }
     }
     for cancel in list(run, "cancels") {
         let waits = cancel.get("waiting").and_then(Value::as_bool).unwrap_or(false);
@@ -112,6 +130,16 @@ fn side(change: &Value, name: &str) -> Option<String> {
     let cut = value.get("truncated").and_then(Value::as_bool).unwrap_or(false);
     let size = value.get("size").and_then(Value::as_u64).unwrap_or(0);
     Some(if cut { format!("{shown}... ({size} bytes)") } else { shown })
+}
+
+/// Headers and body of an effect.
+fn carried(effect: &Value) -> Vec<String> {
+    let mut lines: Vec<String> = list(effect, "headers")
+        .map(|header| format!("{}: {}", text(header, "name"), text(header, "value")))
+        .collect();
+    let body = effect.get("body").and_then(|body| body.get("value")).and_then(Value::as_str);
+    lines.extend(body.unwrap_or_default().lines().map(str::to_owned));
+    lines
 }
 
 /// An effect it would ask for.

@@ -101,7 +101,7 @@ fn show(explained: &Value, style: Style) -> String {
     out
 }
 
-fn subscription(entry: &Value) -> String {
+pub(super) fn subscription(entry: &Value) -> String {
     let named = format!("{}:{}", text(entry, "provider"), text(entry, "type"));
     let filter = entry.get("filter").and_then(Value::as_str);
     let named = filter.map_or_else(|| named.clone(), |filter| format!("{named} if {filter}"));

@@ -10,14 +10,17 @@ mod connect;
 mod context;
 mod exit;
 mod operation;
+mod outcome;
 mod output;
 mod page;
 mod table;
 mod times;
+mod watch;
 
 mod backfill;
 pub mod build;
 mod build_command;
+mod build_watch;
 mod check;
 mod compact;
 mod completion;
@@ -25,6 +28,7 @@ mod config_command;
 mod dead;
 mod deliveries;
 mod demo;
+mod dev;
 mod dry_run;
 mod effects;
 mod endpoints;
@@ -40,6 +44,7 @@ mod replay;
 mod requests;
 mod serve;
 mod shadow;
+mod test_command;
 mod trigger;
 mod wit;
 
@@ -74,9 +79,11 @@ pub(crate) struct Cli {
 enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
+    Dev(dev::Args),
     New(new::Args),
     Build(build_command::Args),
     Check(check::Args),
+    Test(test_command::Args),
     Wit(wit::Args),
     Trigger(trigger::Args),
     Listen(listen::Args),
@@ -118,16 +125,18 @@ enum Command {
 impl Command {
     /// Whether it is a host of its own, and so wants all processors.
     const fn is_host(&self) -> bool {
-        matches!(self, Self::Serve(_) | Self::Demo(_))
+        matches!(self, Self::Serve(_) | Self::Demo(_) | Self::Dev(_))
     }
 
     async fn run(self, cx: &mut Context) -> anyhow::Result<()> {
         match self {
             Self::Serve(args) => serve::run(args, cx).await,
             Self::Demo(args) => demo::run(args, cx).await,
+            Self::Dev(args) => dev::run(args, cx).await,
             Self::New(args) => new::run(args, cx),
             Self::Build(args) => build_command::run(args, cx).await,
             Self::Check(args) => check::run(args, cx).await,
+            Self::Test(args) => test_command::run(args, cx).await,
             Self::Wit(args) => wit::run(args, cx),
             Self::Trigger(args) => trigger::run(args, cx).await,
             Self::Events(command) => events::run(command, cx).await,

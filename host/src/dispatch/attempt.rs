@@ -9,15 +9,16 @@ use std::time::Duration;
 use tokio::sync::{AcquireError, RwLock, Semaphore, SemaphorePermit, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::delivery::{LogLevel, Status};
+use crate::domain::effect::EffectRequest;
 use crate::domain::plugin::CodeDigest;
 use crate::plugin::{Call, Execution, Loaded, Routes};
-use crate::store::{ClaimedDelivery, Settled, Settlement, Store, StoreError, Verdict};
+use crate::store::{ClaimedDelivery, NewEffect, Settled, Settlement, Store, StoreError, Verdict};
 
-use super::Ended;
 use super::pauses::PauseHandle;
 use super::settle::{Moment, Rules};
+use super::{Did, Ended};
 
 /// Runs of one attempt that may lose to concurrent commits before it gets its plugin to itself.
 /// Each lost run means that another delivery committed, so there is progress; the bound keeps a
@@ -151,7 +152,8 @@ impl Runner {
             attempt: claimed.attempt,
             replay: claimed.replay,
         };
-        loaded.call(call, Arc::clone(&self.store)).await
+        let store = Arc::clone(&self.store);
+        loaded.call(call, store).await
     }
 
     /// Whether the attempt is settled; false when it must be run again.
@@ -202,7 +204,7 @@ impl Runner {
 
     /// Let the log and whoever listens know of a committed attempt.
     fn tell(&self, claimed: &ClaimedDelivery, settlement: Settlement) -> Arc<Ended> {
-        let Settlement { verdict, attempt, .. } = settlement;
+        let Settlement { verdict, attempt, writes, effects, now, .. } = settlement;
         let status = match verdict {
             Verdict::Done => Status::Done,
             Verdict::Dead => Status::Dead,
@@ -237,6 +239,7 @@ impl Runner {
             event: Arc::clone(&claimed.event),
             status,
             attempt,
+            did: Did { writes, effects: effects.into_iter().map(|new| asked(new, now)).collect() },
         });
         // Nobody listening is no error.
         let _ = self.ended.send(Arc::clone(&ended));
@@ -260,6 +263,12 @@ impl Runner {
             tracing::error!(%delivery, %error, "cannot give back");
         }
     }
+}
+
+/// An effect as it was asked for.
+fn asked(new: NewEffect, now: Timestamp) -> EffectRequest {
+    let NewEffect { id, action, due, .. } = new;
+    EffectRequest { id, action, delay: due.since(now) }
 }
 
 /// A guest's text as one line of the log: it cannot pass for a line of the host's.

@@ -19,7 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::Clock;
 use crate::domain::delivery::{Attempt, DeliveryId, Status};
+use crate::domain::effect::EffectRequest;
 use crate::domain::event::StoredEvent;
+use crate::domain::kv::KvWrite;
 use crate::domain::plugin::{CodeDigest, PluginName};
 use crate::plugin::{Engine, Loaded, Routes, RoutingTable};
 use crate::store::{ClaimRequest, ClaimedDelivery, Demand, Store};
@@ -77,6 +79,17 @@ pub struct Ended {
     pub status: Status,
     /// Its story.
     pub attempt: Attempt,
+    /// What it did; nothing unless it is done.
+    pub did: Did,
+}
+
+/// What a committed attempt wrote and asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Did {
+    /// Its plugin's state.
+    pub writes: Vec<KvWrite>,
+    /// What it asked the world for, and how long after the commit.
+    pub effects: Vec<EffectRequest>,
 }
 
 /// Attempts a slow listener may fall behind before it misses some. They are for watching: the

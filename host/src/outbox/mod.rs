@@ -38,6 +38,7 @@ use crate::store::{ClaimedEffect, EffectClaimRequest, Store};
 pub use config::OutboxConfig;
 pub use guard::{AddressClass, Refused};
 pub use resolve::{Resolver, SystemResolver};
+pub use settle::emission;
 
 use relay::Relay;
 use secrets::Secrets;

@@ -126,12 +126,32 @@ pub(super) fn emitted(
     body: &[u8],
     route: Route<'_>,
 ) -> EffectSettlement {
-    let event =
-        done.event(done.claimed.id.event_key(), kind, content_type, Bytes::copy_from_slice(body));
-    let made = done.made(Vec::new());
+    let Try { claimed, wall, .. } = done;
+    let body = Bytes::copy_from_slice(body);
+    let (event, source) = emission(&claimed.id, claimed.depth, wall, (kind, content_type, body));
     let plugins = route(&event);
-    let then = vec![done.accepted(event, Source::Emitted(made), plugins)];
+    let then = vec![done.accepted(event, source, plugins)];
     done.settlement(EffectVerdict::Done, None, String::new(), then)
+}
+
+/// The event that an effect of type `emit` makes: its type, media type and body. `depth` is that of
+/// the event that led to it.
+#[must_use]
+pub fn emission(
+    effect: &EffectId,
+    depth: u8,
+    at: Timestamp,
+    (kind, content_type, body): (&str, &str, Bytes),
+) -> (VerifiedEvent, Source) {
+    let key = effect.event_key();
+    let mut event = VerifiedEvent::vouched(key, kind.to_owned(), content_type.to_owned(), body);
+    event.occurred_at = at;
+    (event, Source::Emitted(made(effect, depth, Vec::new())))
+}
+
+fn made(effect: &EffectId, depth: u8, mut attributes: Vec<(String, String)>) -> Made {
+    attributes.insert(0, ("effect-id".to_owned(), effect.to_string()));
+    Made { effect: Some(effect.clone()), depth: depth.saturating_add(1), attributes }
 }
 
 /// The settlement of an effect whose event the store cannot take in one commit. Trying again would
@@ -203,15 +223,6 @@ impl Try<'_> {
         event
     }
 
-    fn made(&self, mut attributes: Vec<(String, String)>) -> Made {
-        attributes.insert(0, ("effect-id".to_owned(), self.claimed.id.to_string()));
-        Made {
-            effect: Some(self.claimed.id.clone()),
-            depth: self.claimed.depth.saturating_add(1),
-            attributes,
-        }
-    }
-
     /// An event for the plugin that asked, and no other; none too deep.
     fn reply(
         &self,
@@ -226,7 +237,11 @@ impl Try<'_> {
         }
         let event = self.event(key, kind, content_type, body);
         let plugin = self.claimed.id.delivery.plugin.clone();
-        Some(self.accepted(event, Source::Reply(self.made(attributes)), vec![plugin]))
+        Some(self.accepted(
+            event,
+            Source::Reply(made(&self.claimed.id, self.claimed.depth, attributes)),
+            vec![plugin],
+        ))
     }
 
     fn accepted(&self, event: VerifiedEvent, source: Source, plugins: Vec<PluginName>) -> NewEvent {

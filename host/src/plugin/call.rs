@@ -25,7 +25,7 @@ use crate::domain::event::StoredEvent;
 use crate::domain::grant::Grant;
 use crate::domain::kv::{KvRead, KvWrite};
 use crate::domain::plugin::{CodeDigest, DeliveryPolicy, Limits, Manifest};
-use crate::store::Store;
+use crate::store::View;
 
 /// A plugin that passed every step of loading: it can be instantiated, and its manifest holds.
 /// Immutable; a new version of the file is another `Loaded`.
@@ -174,7 +174,7 @@ impl Loaded {
     /// It reads the store and changes nothing: what the guest wants is in the answer, for `settle`
     /// to commit or for anybody to look at. A dry run is a call with whatever store it is to see,
     /// whose answer is thrown away.
-    pub async fn call(&self, call: Call, store: Arc<dyn Store>) -> Execution {
+    pub async fn call(&self, call: Call, store: Arc<dyn View>) -> Execution {
         let parts = &self.parts;
         let limits = &parts.limits;
         let started_at = parts.clock.now();

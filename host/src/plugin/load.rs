@@ -23,8 +23,10 @@ use super::manifest::Checked;
 use super::run::{Bounds, run};
 use super::{manifest, sniff};
 use crate::domain::delivery::{Order, Outcome};
-use crate::domain::grant::{Grant, uncovered};
-use crate::domain::plugin::{CodeDigest, DeliveryPolicy, Limits, Manifest, PluginName};
+use crate::domain::grant::{Grant, HTTP, SECRET, uncovered};
+use crate::domain::plugin::{
+    CapabilityRequest, CodeDigest, DeliveryPolicy, Limits, Manifest, PluginName,
+};
 
 /// The export every plugin has, without its version.
 pub(super) const HANDLER: &str = "signalbox:plugin/handler";
@@ -45,6 +47,15 @@ pub struct PluginSettings {
     pub order: Option<Order>,
     /// What it may ask for.
     pub grants: Vec<Grant>,
+}
+
+/// What a plugin that is tried out has beyond what the operator says of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Trial {
+    /// Settings, which go before the operator's.
+    pub settings: BTreeMap<String, String>,
+    /// Whether it is granted whatever it asks for.
+    pub grant_all: bool,
 }
 
 /// What the operator says of all plugins.
@@ -97,6 +108,32 @@ impl Engine {
     pub async fn load(&self, bytes: Bytes, policy: &Policy) -> Result<Loaded, LoadError> {
         let prepared = self.prepare(bytes).await?;
         self.finish(prepared, policy).await
+    }
+
+    /// As [`Engine::load`], for a plugin that is tried out where nothing is done that it asks for.
+    /// Answers what was granted beyond `policy`.
+    ///
+    /// # Errors
+    /// As [`Engine::load`].
+    pub async fn load_on_trial(
+        &self,
+        bytes: Bytes,
+        policy: &Policy,
+        trial: &Trial,
+    ) -> Result<(Loaded, Vec<CapabilityRequest>), LoadError> {
+        let prepared = self.prepare(bytes).await?;
+        let (linked, checked) = self.described(&prepared, policy).await?;
+        let Manifest { name, requests, .. } = &checked.manifest;
+        let mut own = policy.of(name);
+        own.settings.extend(trial.settings.clone());
+        let mut granted = Vec::new();
+        if trial.grant_all {
+            granted = uncovered(requests, &own.grants).unwrap_or_default();
+            own.grants.extend(all_of(&granted, requests));
+        }
+        let mut policy = policy.clone();
+        policy.plugins.insert(name.clone(), own);
+        Ok((self.admit(prepared, linked, checked, &policy)?, granted))
     }
 
     /// Read, parse, compile.
@@ -191,6 +228,22 @@ fn granted(manifest: &Manifest, grants: &[Grant]) -> Result<(), LoadError> {
         return Ok(());
     }
     Err(LoadError::NotGranted { plugin: manifest.name.clone(), missing, granted: grants.to_vec() })
+}
+
+/// Grants of all of `missing`. A secret is granted with requests: with those that are asked for.
+fn all_of(missing: &[CapabilityRequest], requests: &[CapabilityRequest]) -> Vec<Grant> {
+    let secrets: Vec<String> = missing
+        .iter()
+        .filter(|request| request.capability == SECRET)
+        .map(|request| request.scope.clone())
+        .collect();
+    let wanted = if secrets.is_empty() { missing } else { requests };
+    let grant = |request: &CapabilityRequest| {
+        let secrets = if request.capability == HTTP { secrets.clone() } else { Vec::new() };
+        // A secret by itself is no grant; what is unknown stays refused, by name.
+        Grant::parse(&request.capability, &request.scope, secrets).ok()
+    };
+    wanted.iter().filter_map(grant).collect()
 }
 
 fn host(cause: impl std::fmt::Display) -> LoadError {

@@ -36,7 +36,7 @@ pub use call::{Call, Execution, Loaded};
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use error::LoadError;
 pub use inspect::Inspection;
-pub use load::{PluginSettings, Policy};
+pub use load::{PluginSettings, Policy, Trial};
 pub use routes::{PluginReport, PluginStatus, Routes, RoutingTable};
 pub use threads::GuestThreads;
 

@@ -8,7 +8,7 @@ use crate::domain::event::StoredEvent;
 use crate::domain::kv::{KvRead, KvWrite};
 use crate::domain::plugin::PluginName;
 use crate::plugin::{Call, Execution, Loaded};
-use crate::store::StoreError;
+use crate::store::{StoreError, View};
 
 use super::{Replay, ReplayError};
 
@@ -24,6 +24,35 @@ pub struct Change {
     pub before: Option<Vec<u8>>,
     /// What would be there.
     pub after: Option<Vec<u8>>,
+}
+
+impl Change {
+    /// What `writes` would change of a plugin's state, by key.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn of(
+        view: &dyn View,
+        plugin: &PluginName,
+        writes: &[KvWrite],
+    ) -> Result<Vec<Self>, StoreError> {
+        // The last write of a key is the one that counts.
+        let last: BTreeMap<&str, Option<&Vec<u8>>> = writes
+            .iter()
+            .map(|write| match write {
+                KvWrite::Put { key, value } => (key.as_str(), Some(value)),
+                KvWrite::Delete { key } => (key.as_str(), None),
+            })
+            .collect();
+        let mut changes = Vec::with_capacity(last.len());
+        for (key, after) in last {
+            let before = view.value(plugin, key).await?.map(|entry| entry.value);
+            if before.as_ref() != after {
+                changes.push(Self { key: key.to_owned(), before, after: after.cloned() });
+            }
+        }
+        Ok(changes)
+    }
 }
 
 /// What a run would have done.
@@ -62,37 +91,13 @@ impl Replay {
             let ran = async move { plugin.call(call, store).await };
             let execution =
                 self.deps.engine.guests().spawn(ran).await.map_err(|panic| host(&panic))?;
-            let changes = self.changes(&name, &execution.writes).await?;
+            let changes = Change::of(&*self.deps.store, &name, &execution.writes).await?;
             let steady = self.holds(&name, &execution.reads).await?;
             if steady || run >= RUNS {
                 return Ok(DryRun { delivery, execution, changes, steady });
             }
         }
         Err(ReplayError::Host("it never ended".to_owned()))
-    }
-
-    /// What `writes` would change.
-    async fn changes(
-        &self,
-        plugin: &PluginName,
-        writes: &[KvWrite],
-    ) -> Result<Vec<Change>, StoreError> {
-        // The last write of a key is the one that counts.
-        let last: BTreeMap<&str, Option<&Vec<u8>>> = writes
-            .iter()
-            .map(|write| match write {
-                KvWrite::Put { key, value } => (key.as_str(), Some(value)),
-                KvWrite::Delete { key } => (key.as_str(), None),
-            })
-            .collect();
-        let mut changes = Vec::with_capacity(last.len());
-        for (key, after) in last {
-            let before = self.deps.store.kv_get(plugin, key).await?.map(|entry| entry.value);
-            if before.as_ref() != after {
-                changes.push(Change { key: key.to_owned(), before, after: after.cloned() });
-            }
-        }
-        Ok(changes)
     }
 
     /// Whether a run would see the same again.

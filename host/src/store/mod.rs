@@ -11,7 +11,9 @@ pub(crate) mod memory;
 pub mod objects;
 mod query;
 pub(crate) mod requests;
+pub mod scratch;
 pub mod sled;
+mod view;
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,6 +34,8 @@ pub use query::{
     RetentionPolicy, StoreStats,
 };
 pub use requests::{KeptRequest, RequestQuery, RequestStore};
+pub use scratch::Scratch;
+pub use view::{ObjectView, View};
 
 /// A genuine event on its way into the store, and who is to handle it.
 #[derive(Debug, Clone)]
@@ -319,7 +323,7 @@ pub enum StoreError {
 
 /// What the host keeps. One implementation per engine; one contract suite for all.
 #[async_trait]
-pub trait Store: Send + Sync + fmt::Debug + 'static {
+pub trait Store: View + Send + Sync + fmt::Debug + 'static {
     /// Transaction A: for each event, unless its key is known, store it and a pending delivery per
     /// plugin. Answers in the order of `events`, after all of it is on stable storage.
     async fn accept(&self, events: Vec<NewEvent>) -> Result<Vec<Admission>, StoreError>;

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use crate::domain::event::{EventKey, EventSeq, StoredEvent, VerifiedEvent};
 use crate::domain::object::{FetchEnd, Fetched, ObjectKey, ObjectState, Sighting};
 
-use super::{Page, PageRequest, StoreError};
+use super::{ObjectView, Page, PageRequest, StoreError};
 
 /// Tells a store which objects an event shows. Asked on the caller's thread, before transaction A.
 pub trait Sight: Send + Sync + fmt::Debug + 'static {
@@ -86,7 +86,7 @@ pub struct ObjectFigures {
 
 /// The mirror. Objects stay when their events go.
 #[async_trait]
-pub trait ObjectStore: Send + Sync + fmt::Debug + 'static {
+pub trait ObjectStore: ObjectView + Send + Sync + fmt::Debug + 'static {
     /// One object.
     async fn object(&self, key: &ObjectKey) -> Result<Option<ObjectState>, StoreError>;
 

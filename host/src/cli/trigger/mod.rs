@@ -1,6 +1,6 @@
 //! `signalbox trigger`: signs realistic events and posts them to an endpoint, as Stripe would.
 
-mod change;
+pub(super) mod change;
 pub(super) mod fixtures;
 pub(super) mod fresh;
 pub(super) mod sign;

@@ -33,7 +33,7 @@ mod reconcile;
 mod replays;
 mod reply;
 mod requests;
-mod runs;
+pub(crate) mod runs;
 mod shadow;
 mod walk;
 

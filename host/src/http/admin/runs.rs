@@ -201,6 +201,6 @@ pub(super) fn shadow(shadow: &Shadow, report: &ShadowReport) -> serde_json::Resu
 }
 
 /// Texts, numbers and lists alone: there is nothing in it that could not be written.
-pub(super) fn value(run: &DryRun) -> Value {
+pub(crate) fn value(run: &DryRun) -> Value {
     serde_json::to_value(RunView::new(run)).unwrap_or_default()
 }

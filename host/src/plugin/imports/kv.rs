@@ -15,11 +15,11 @@ use crate::domain::plugin::{Limits, PluginName};
 use crate::plugin::bindings::signalbox::plugin::kv::{Host, KeyPage, Limit};
 use crate::plugin::guest::{Abandoned, Guest, Role};
 use crate::plugin::limits::{KEYS_PER_PAGE, MAX_READ_SET};
-use crate::store::{Store, StoreError};
+use crate::store::{StoreError, View};
 
 /// One delivery's view of its plugin's state.
 pub(in crate::plugin) struct KvSession {
-    store: Arc<dyn Store>,
+    store: Arc<dyn View>,
     plugin: PluginName,
     limits: Limits,
     operations: u32,
@@ -58,11 +58,7 @@ fn size(bytes: usize) -> u64 {
 }
 
 impl KvSession {
-    pub(in crate::plugin) fn new(
-        store: Arc<dyn Store>,
-        plugin: PluginName,
-        limits: Limits,
-    ) -> Self {
+    pub(in crate::plugin) fn new(store: Arc<dyn View>, plugin: PluginName, limits: Limits) -> Self {
         Self {
             store,
             plugin,
@@ -107,7 +103,7 @@ impl KvSession {
         if let Some(own) = self.writes.get(&key) {
             return Ok(own.clone());
         }
-        let entry = self.store.kv_get(&self.plugin, &key).await?;
+        let entry = self.store.value(&self.plugin, &key).await?;
         self.saw_key(key, entry.as_ref())?;
         Ok(entry.map(|entry| entry.value))
     }
@@ -182,7 +178,7 @@ impl KvSession {
         let usage = match self.usage {
             Some(usage) => usage,
             None => {
-                let usage = self.store.kv_usage(&self.plugin).await?;
+                let usage = self.store.held(&self.plugin).await?;
                 *self.usage.insert(usage)
             }
         };
@@ -193,7 +189,7 @@ impl KvSession {
         }
         let mut replaced = 0_u64;
         for key in self.writes.keys() {
-            if let Some(entry) = self.store.kv_get(&self.plugin, key).await? {
+            if let Some(entry) = self.store.value(&self.plugin, key).await? {
                 replaced = replaced.saturating_add(size(key.len() + entry.value.len()));
             }
         }
@@ -211,7 +207,7 @@ impl KvSession {
         loop {
             let range =
                 KvRange { prefix: prefix.clone(), after: from.take(), limit: KEYS_PER_PAGE + 1 };
-            let page = self.store.kv_keys(&self.plugin, &range).await?;
+            let page = self.store.keys(&self.plugin, &range).await?;
             let bytes = page.keys.iter().map(|key| size(key.len())).sum::<u64>();
             self.remember(bytes + size(prefix.len()))?;
             keys.extend(page.keys.iter().filter(|key| !self.writes.contains_key(*key)).cloned());

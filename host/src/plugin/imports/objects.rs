@@ -16,13 +16,12 @@ use crate::domain::object::{ObjectKey, ObjectState};
 use crate::domain::plugin::Limits;
 use crate::plugin::bindings::signalbox::plugin::objects as contract;
 use crate::plugin::guest::{Abandoned, Guest, Role};
-use crate::store::objects::ObjectStore;
-use crate::store::{Store, StoreError};
+use crate::store::{ObjectView, StoreError, View};
 
 /// What one delivery read so far.
 pub(in crate::plugin) struct ObjectsSession {
     /// `None` where nothing is mirrored.
-    mirror: Option<Arc<dyn ObjectStore>>,
+    mirror: Option<Arc<dyn ObjectView>>,
     account: Option<String>,
     /// Modes to look in, one after another.
     modes: &'static [bool],
@@ -35,7 +34,7 @@ pub(in crate::plugin) struct ObjectsSession {
 
 impl ObjectsSession {
     pub(in crate::plugin) fn new(
-        store: Arc<dyn Store>,
+        store: Arc<dyn View>,
         event: &StoredEvent,
         grants: Arc<[Grant]>,
         limits: Limits,
@@ -46,7 +45,7 @@ impl ObjectsSession {
             (None, false) => &[false],
         };
         Self {
-            mirror: store.mirror(),
+            mirror: store.shown(),
             account: event.event.account.clone(),
             modes,
             grants,
@@ -88,7 +87,7 @@ impl ObjectsSession {
 
     async fn look(
         &self,
-        mirror: &dyn ObjectStore,
+        mirror: &dyn ObjectView,
         (provider, kind, id): &(String, String, String),
     ) -> Result<Option<ObjectState>, StoreError> {
         for livemode in self.modes {
@@ -99,7 +98,7 @@ impl ObjectsSession {
                 account: self.account.clone(),
                 id: id.clone(),
             };
-            let found = mirror.object(&key).await?;
+            let found = mirror.state(&key).await?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -147,6 +146,7 @@ mod tests {
     use crate::domain::clock::Timestamp;
     use crate::domain::event::EventSeq;
     use crate::domain::grant::OBJECTS;
+    use crate::store::Store;
     use crate::store::contract::objects::{TestSight, customer};
     use crate::store::sled::{SledConfig, SledStore};
 

@@ -14,18 +14,18 @@ use std::time::Duration;
 use wasmtime::Result;
 
 use crate::domain::delivery::DeliveryId;
-use crate::domain::effect::{Action, Cancel, EffectId, EffectRequest, EffectStatus};
+use crate::domain::effect::{Action, Cancel, EffectId, EffectRequest};
 use crate::domain::grant::{Grant, allows_emit, allows_http};
 use crate::domain::notice::MAX_DEPTH;
 use crate::domain::plugin::Limits;
 use crate::plugin::bindings::signalbox::plugin::outbox as contract;
 use crate::plugin::guest::{Abandoned, Guest, Role};
 use crate::plugin::limits::{BEGINS_ANEW, MAX_DELAY};
-use crate::store::{Store, StoreError};
+use crate::store::{StoreError, View};
 
 /// What one delivery asked for so far.
 pub(in crate::plugin) struct OutboxSession {
-    store: Arc<dyn Store>,
+    store: Arc<dyn View>,
     delivery: DeliveryId,
     /// How many events led to the one at hand.
     depth: u8,
@@ -71,7 +71,7 @@ fn not_granted(grant: String) -> Refusal {
 
 impl OutboxSession {
     pub(in crate::plugin) fn new(
-        store: Arc<dyn Store>,
+        store: Arc<dyn View>,
         delivery: DeliveryId,
         depth: u8,
         grants: Arc<[Grant]>,
@@ -189,8 +189,7 @@ impl OutboxSession {
         if self.cancelled.contains(&id) {
             return Ok(false);
         }
-        let effect = self.store.effect(&id).await?;
-        let waiting = effect.is_some_and(|effect| EffectStatus::waits(effect.status));
+        let waiting = self.store.waits(&id).await?;
         self.cancelled.insert(id.clone());
         self.cancels.push(Cancel { id, waiting });
         Ok(waiting)

@@ -117,7 +117,8 @@ impl PluginReport {
     }
 
     /// Whether something of the file receives events.
-    pub(super) fn receives(&self) -> bool {
+    #[must_use]
+    pub fn receives(&self) -> bool {
         self.status != PluginStatus::Refused
     }
 }

@@ -151,9 +151,9 @@ async fn a_count_goes_up_by_one_for_each_commit() {
         assert_eq!(ended.usage.kv_operations, 2);
         let version = (expected > 1).then_some(KvVersion(expected - 1));
         assert_eq!(ended.reads, [KvRead::Key { key: "count".to_owned(), version }]);
-        assert_ne!(store.value("count"), Some(expected.to_le_bytes().to_vec()), "not yet");
+        assert_ne!(store.stored("count"), Some(expected.to_le_bytes().to_vec()), "not yet");
         store.commit(ended.writes);
-        assert_eq!(store.value("count"), Some(expected.to_le_bytes().to_vec()));
+        assert_eq!(store.stored("count"), Some(expected.to_le_bytes().to_vec()));
     }
 }
 
