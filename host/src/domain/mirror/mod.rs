@@ -11,7 +11,9 @@
 //! - A state that an event merely contains may have been old by then: it never overwrites the state of
 //!   an event about the object of the same moment, nor clears an ambiguity.
 //! - A fetched state holds for the moments around its fetch ([`CLOCK_SKEW`]), and only if all that is
-//!   held came before the fetch began.
+//!   held came before the fetch began. An event of those moments that shows another state may have
+//!   come about before the fetch or after it, and what was known of the order before is gone: it is
+//!   ambiguous, whatever it tells of the change, and the next fetch knows.
 //!
 //! Not where any of it is kept (`store`), and not what an event shows (`provider`).
 
@@ -303,7 +305,9 @@ impl Mirrored {
             return Folded::Unchanged;
         }
         if new.as_of > self.until {
-            let content = (!self.ambiguous).then_some(self.state().content);
+            // What was fetched may have changed until the end of its moments.
+            let fetched = self.states.iter().any(|state| state.origin == Origin::Fetched);
+            let content = (!self.ambiguous && !fetched).then_some(self.state().content);
             self.anchor = Some(Anchor { as_of: self.until, content });
             self.ambiguous &= embedded;
             self.replace(new);
@@ -313,7 +317,8 @@ impl Mirrored {
             return if embedded { Folded::Unchanged } else { self.earlier(&new, open) };
         }
         if embedded {
-            if self.states.iter().any(|state| state.origin != Origin::Embedded) {
+            // Beside a fetched one alone it may be the later.
+            if self.states.iter().any(|state| state.origin == Origin::Event) {
                 return Folded::Unchanged;
             }
         } else {
@@ -375,19 +380,15 @@ impl Mirrored {
         let choice = [newest, before].into_iter().find(|place| solved.last.contains(place));
         self.choose(choice.or_else(|| solved.last.last().copied()).unwrap_or(newest));
         self.ambiguous = !solved.sure;
-        if solved.sure && self.state().origin == Origin::Event {
-            self.let_go_of_fetched();
+        let fetched = self.states.iter().rposition(|state| state.origin == Origin::Fetched);
+        if let Some((place, fetched)) = fetched.and_then(|at| self.states.get(at).map(|s| (at, s))) {
+            // Events that led to it are no longer held: those that are left may seem to lead on from
+            // it, or round to where they began. Only what shows nothing else leaves no doubt.
+            let same = self.states.iter().all(|state| state.content == fetched.content);
+            if same {
+                self.choose(place);
+            }
+            self.ambiguous = !same;
         }
-    }
-
-    /// Once an event is known to be the last, its own second is what others are compared with.
-    fn let_go_of_fetched(&mut self) {
-        if self.states.iter().all(|state| state.origin == Origin::Event) {
-            return;
-        }
-        let held = self.state().clone();
-        self.states.retain(|state| state.as_of == held.as_of && state.origin == Origin::Event);
-        self.choose(self.states.iter().position(|state| *state == held).unwrap_or(0));
-        self.until = held.as_of;
     }
 }

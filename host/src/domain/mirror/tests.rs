@@ -241,14 +241,27 @@ fn a_fetched_state_wins_only_if_all_that_is_held_came_before_it_began() {
     late.as_of = Timestamp::from_secs(1_999);
     seen.fold(late.clone(), &opened);
     assert!(seen.ambiguous);
-    // An event that leads on from what was fetched is the later one, and then its second counts.
+    // Even one that seems to lead on from what was fetched: what led to it is not known any more.
     let mut next = live("4", 0, "{\"a\":8}", Some("{\"a\":1}"));
     next.as_of = Timestamp::from_secs(1_999);
+    let mut led = held.clone();
+    led.fold(next.clone(), &opened);
+    assert!(led.ambiguous && led.state().event == "4");
+    // What an event merely contains may be the later one too, if none is about the object.
+    let mut inside = held.clone();
+    inside.fold(State { origin: Origin::Embedded, ..next.clone() }, &opened);
+    assert!(inside.ambiguous);
+    // One that shows what was fetched leaves no doubt, and what was fetched stays.
+    let mut same = live("5", 0, "{ \"a\": 1 }", Some("{\"a\":8}"));
+    same.as_of = Timestamp::from_secs(1_999);
+    held.fold(same, &opened);
+    assert!(!held.ambiguous && held.state().origin == Origin::Fetched);
+    // After the moments around the fetch an event's own second counts again.
+    next.as_of = Timestamp::from_secs(2_007);
     held.fold(next, &opened);
-    assert!(!held.ambiguous && held.until == Timestamp::from_secs(1_999));
-    late.as_of = Timestamp::from_secs(2_000);
-    held.fold(late, &opened);
-    assert_eq!(held.state().event, "3");
+    assert!(!held.ambiguous && held.until == Timestamp::from_secs(2_007));
+    held.fold(State { event: "6".to_owned(), ..late }, &opened);
+    assert_eq!(held.state().event, "4");
     assert_eq!(held.fetched(Timestamp::from_secs(2_002), None), FetchEnd::Held);
     assert!(held.deleted(), "the provider has no such object");
 }
