@@ -1,6 +1,7 @@
 //! Rounds against answers in memory, a real store, and a clock that is set by hand.
 
 mod backfill;
+mod histories;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::domain::clock::{ManualClock, Timestamp};
 use crate::domain::object::ObjectState;
 use crate::store::contract::START;
 use crate::store::contract::objects::{TestSight, object_key, shows};
+use crate::store::objects::Sight;
 use crate::store::sled::{SledConfig, SledStore};
 use crate::store::{NewEvent, PageRequest};
 use crate::stripe::{Answer, ApiError, Authority, Call, testing};
@@ -65,8 +67,17 @@ struct Setup {
 impl Setup {
     /// With keys named `keys`, live ones but those that begin with `trial`.
     fn new(keys: &[&str], owner: Option<&'static str>, config: RefreshConfig) -> Self {
+        Self::seeing(Arc::new(TestSight), keys, owner, config)
+    }
+
+    fn seeing(
+        sight: Arc<dyn Sight>,
+        keys: &[&str],
+        owner: Option<&'static str>,
+        config: RefreshConfig,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let sight = Some(Arc::new(TestSight) as Arc<_>);
+        let sight = Some(sight);
         let settings = SledConfig { sight, ..SledConfig::new(dir.path().join("store")) };
         let store = SledStore::open(&settings).unwrap();
         let (answers, clock) = (Arc::<Answers>::default(), Arc::new(ManualClock::at(NOW)));

@@ -11,7 +11,7 @@ use super::*;
 /// What is done to the object: `a` has three values, `m.k` two, so that most longer histories come
 /// back to a content they had.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Step {
+pub(crate) enum Step {
     Create,
     /// `a` goes on by one or two.
     Turn(u8),
@@ -22,10 +22,10 @@ enum Step {
     Delete,
 }
 
-const UPDATES: [Step; 4] = [Step::Turn(1), Step::Turn(2), Step::Flip, Step::Both];
+pub(crate) const UPDATES: [Step; 4] = [Step::Turn(1), Step::Turn(2), Step::Flip, Step::Both];
 
 /// A history: its first event may be a birth, its last an end.
-fn histories(updates: usize, each: &mut dyn FnMut(&[Step])) {
+pub(crate) fn histories(updates: usize, each: &mut dyn FnMut(&[Step])) {
     let mut steps = Vec::new();
     extend(updates, &mut steps, each);
 }
@@ -120,7 +120,7 @@ fn play(events: &[State], order: &[usize], again: u64, tally: &mut Tally) {
     tally.as_fetched += 1;
 }
 
-fn permutations(count: usize, each: &mut dyn FnMut(&[usize])) {
+pub(crate) fn permutations(count: usize, each: &mut dyn FnMut(&[usize])) {
     let mut order: Vec<usize> = (0..count).collect();
     heap(count, &mut order, each);
 }
@@ -138,7 +138,7 @@ fn heap(count: usize, order: &mut [usize], each: &mut dyn FnMut(&[usize])) {
 }
 
 /// All ways to spread `count` events over one second, two or three.
-fn seconds(count: usize, each: &mut dyn FnMut(&[u64])) {
+pub(crate) fn seconds(count: usize, each: &mut dyn FnMut(&[u64])) {
     for cut in 0..count {
         let spread = |at: usize| u64::from(at > cut);
         each(&(0..count).map(spread).collect::<Vec<_>>());
@@ -146,7 +146,7 @@ fn seconds(count: usize, each: &mut dyn FnMut(&[u64])) {
 }
 
 /// With or without the birth, with or without the end.
-fn whole(updates: &[Step], variant: u8) -> Vec<Step> {
+pub(crate) fn whole(updates: &[Step], variant: u8) -> Vec<Step> {
     let mut steps = updates.to_vec();
     if variant & 1 == 1 {
         steps.insert(0, Step::Create);

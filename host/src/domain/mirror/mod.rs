@@ -20,7 +20,7 @@
 mod solve;
 
 #[cfg(test)]
-mod histories;
+pub(crate) mod histories;
 #[cfg(test)]
 mod tests;
 
@@ -339,7 +339,8 @@ impl Mirrored {
     fn earlier(&mut self, new: &State, open: Open<'_>) -> Folded {
         self.note_birth(new);
         let anchor = match self.anchor {
-            Some(anchor) if anchor.as_of > new.as_of => return Folded::Unchanged,
+            // What its moment came to was perhaps told by what came before, and that is new now.
+            Some(anchor) if anchor.as_of > new.as_of => Anchor { content: None, ..anchor },
             // Which of two of one moment was the last is not gone into.
             Some(anchor) if anchor.as_of == new.as_of && anchor.content != Some(new.content) => {
                 Anchor { as_of: new.as_of, content: None }

@@ -278,3 +278,23 @@ fn more_states_of_a_second_than_are_kept_are_ambiguous() {
     held.fold(live("next", 2, "{\"a\":0}", None), &opened);
     assert!(!held.ambiguous && !held.full);
 }
+
+#[test]
+fn what_a_moment_came_to_is_not_sure_any_more_once_what_led_to_it_is_told() {
+    let turn = |event: &str, second: u64, from: u8, to: u8| {
+        live(event, second, &format!("{{\"a\":{to}}}"), Some(&format!("{{\"a\":{from}}}")))
+    };
+    // 0 and 1 in turn, two changes a second. The last of the first second comes late, so that the
+    // second one seems to end where it began, and the third with it.
+    let first = turn("1", 1, 0, 1);
+    let [late, up, down] = [turn("2", 1, 1, 0), turn("3", 2, 0, 1), turn("4", 2, 1, 0)];
+    let [again, last] = [turn("5", 3, 0, 1), turn("6", 3, 1, 0)];
+    let before = [first, down, up, last];
+    for late_first in [true, false] {
+        let mut states = before.to_vec();
+        let rest = [late.clone(), again.clone()];
+        states.extend(if late_first { rest.to_vec() } else { rest.into_iter().rev().collect() });
+        let (held, ambiguous) = after(&states);
+        assert!(held == "{\"a\":0}" || ambiguous, "{late_first}: {held}");
+    }
+}
