@@ -197,13 +197,23 @@ async fn no_key_is_guessed() {
 async fn what_has_no_path_is_left_and_counted() {
     let mut setup = Setup::new(&["default"], None, RefreshConfig::default());
     setup.unsure("card", "card_1").await;
-    setup.unsure("plan", "a b").await;
+    setup.unsure("plan", "a/../b").await;
     setup.unsure("plan", "plan_1").await;
     setup.answer("/v1/plans/plan_1", Ok(body("plan", "plan_1", 3)));
     setup.round().await;
     assert_eq!(setup.asked(), ["default/acct_1 /v1/plans/plan_1"]);
-    assert_eq!(setup.left().await, ["card_1", "a b"]);
+    assert_eq!(setup.left().await, ["card_1", "a/../b"]);
     assert_eq!(setup.figures(), Figures { cleared: 1, pathless: 2, ..Figures::default() });
+}
+
+#[tokio::test]
+async fn an_identifier_that_people_chose_is_fetched_whatever_it_is_made_of() {
+    let mut setup = Setup::new(&["default"], None, RefreshConfig::default());
+    setup.unsure("coupon", "25 % off").await;
+    setup.answer("/v1/coupons/25%20%25%20off", Ok(body("coupon", "25 % off", 3)));
+    setup.round().await;
+    assert_eq!(setup.asked(), ["default/acct_1 /v1/coupons/25%20%25%20off"]);
+    assert_eq!(setup.held("coupon", "25 % off").await.body, body("coupon", "25 % off", 3));
 }
 
 #[tokio::test]

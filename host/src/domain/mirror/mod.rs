@@ -8,6 +8,8 @@
 //! - An older moment never overwrites a newer one. It may still tell where the newer one began.
 //! - What is gone stays gone. Only the birth of another object under the same identifier brings it
 //!   back: a `created` of a later second, or a state that says it was made later.
+//! - A state whose body is not kept is ambiguous for as long as it is held to be the last: what is shown
+//!   is the one before.
 //! - A state that an event merely contains may have been old by then: it never overwrites the state of
 //!   an event about the object of the same moment, nor clears an ambiguity.
 //! - A fetched state holds for the moments around its fetch ([`CLOCK_SKEW`]), and only if all that is
@@ -53,7 +55,8 @@ pub struct State {
     pub stage: Stage,
     /// How it came here.
     pub origin: Origin,
-    /// Whether it holds no more than that the object is gone.
+    /// Whether it holds no more than that the object is gone; of one that is not gone, that its body
+    /// was too large to be kept ([`State::unkept`]).
     pub stub: bool,
     /// When the object says it was made.
     pub born: Option<Timestamp>,
@@ -63,6 +66,15 @@ pub struct State {
     pub content: ContentDigest,
     /// Body and previous values, packed as who keeps them likes it.
     pub packed: Bytes,
+}
+
+impl State {
+    /// Whether its body is not here: it was too large. What the event tells of the order holds all
+    /// the same.
+    #[must_use]
+    pub fn unkept(&self) -> bool {
+        self.stub && self.stage != Stage::Gone
+    }
 }
 
 /// A body, and what an event says was there before.
@@ -134,6 +146,7 @@ impl Mirrored {
             states: Vec::new(),
         };
         new.hold(state);
+        new.ambiguous = new.held.unkept();
         new
     }
 
@@ -159,9 +172,12 @@ impl Mirrored {
     }
 
     /// Take in a state that an event shows.
-    pub fn fold(&mut self, new: State, open: Open<'_>) -> Folded {
+    pub fn fold(&mut self, mut new: State, open: Open<'_>) -> Folded {
         if self.states.iter().any(|state| state.event == new.event && !new.event.is_empty()) {
             return Folded::Unchanged;
+        }
+        if new.unkept() {
+            new.packed = self.held.packed.clone();
         }
         let folded = match (self.deleted(), new.stage == Stage::Gone) {
             (true, true) => self.gone_again(new),
@@ -169,6 +185,7 @@ impl Mirrored {
             (false, true) => self.end(new),
             (false, false) => self.next(new, open),
         };
+        self.ambiguous |= self.held.unkept();
         debug_assert_eq!(self.states.get(self.current), Some(&self.held));
         folded
     }
@@ -267,7 +284,7 @@ impl Mirrored {
         // A deletion that did not show the object: the latest state before it does.
         let shown = self.anchor.map(|anchor| anchor.as_of);
         let better = held.stub && new.as_of <= held.as_of && shown.is_none_or(|at| at < new.as_of);
-        if !better {
+        if !better || new.unkept() {
             return Folded::Unchanged;
         }
         self.anchor = Some(Anchor { as_of: new.as_of, content: None });
@@ -382,7 +399,8 @@ impl Mirrored {
         self.choose(choice.or_else(|| solved.last.last().copied()).unwrap_or(newest));
         self.ambiguous = !solved.sure;
         let fetched = self.states.iter().rposition(|state| state.origin == Origin::Fetched);
-        if let Some((place, fetched)) = fetched.and_then(|at| self.states.get(at).map(|s| (at, s))) {
+        if let Some((place, fetched)) = fetched.and_then(|at| self.states.get(at).map(|s| (at, s)))
+        {
             // Events that led to it are no longer held: those that are left may seem to lead on from
             // it, or round to where they began. Only what shows nothing else leaves no doubt.
             let same = self.states.iter().all(|state| state.content == fetched.content);

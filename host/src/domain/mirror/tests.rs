@@ -298,3 +298,39 @@ fn what_a_moment_came_to_is_not_sure_any_more_once_what_led_to_it_is_told() {
         assert!(held == "{\"a\":0}" || ambiguous, "{late_first}: {held}");
     }
 }
+
+#[test]
+fn a_state_whose_body_is_not_kept_is_in_doubt_for_as_long_as_it_is_the_last() {
+    let large = |event: &str, second: u64, body: &str, previous: Option<&str>| State {
+        stub: true,
+        packed: pack("{}", None),
+        ..live(event, second, body, previous)
+    };
+    let (one, two) = (live("1", 1, "{\"a\":1}", None), large("2", 3, "{\"a\":2}", None));
+    for states in [[&one, &two], [&two, &one]] {
+        let held = hold(&states.map(State::clone));
+        assert!(held.ambiguous && held.state().event == "2" && !held.deleted());
+    }
+    assert_eq!(after(&[one.clone(), two.clone()]), perhaps("{\"a\":1}"), "what is known is shown");
+    // One that is older, or came before it within the second, settles nothing.
+    let (older, before) = (live("3", 2, "{\"a\":7}", None), live("4", 3, "{\"a\":8}", None));
+    assert!(after(&[one.clone(), two.clone(), older]).1);
+    assert!(after(&[one.clone(), two.clone(), before.clone()]).1);
+    let next = large("5", 3, "{\"a\":9}", Some("{\"a\":8}"));
+    for states in [[&before, &next], [&next, &before]] {
+        assert!(hold(&states.map(State::clone)).ambiguous);
+    }
+    // One that leads on from it is the last, and is here.
+    let led = live("6", 3, "{\"a\":3}", Some("{\"a\":2}"));
+    assert_eq!(after(&[one.clone(), two.clone(), led]), is("{\"a\":3}"));
+    let later = live("7", 4, "{\"a\":4}", None);
+    assert_eq!(after(&[one.clone(), two.clone(), later]), is("{\"a\":4}"));
+    // An end is one whatever its size, and a fetch knows.
+    let end = State { stage: Stage::Gone, ..large("8", 5, "{\"a\":5}", None) };
+    let held = hold(&[one.clone(), end]);
+    assert!(held.deleted() && !held.ambiguous);
+    let mut held = hold(&[one.clone(), two]);
+    let found = State { event: String::new(), ..live("", 0, "{\"a\":2}", None) };
+    assert_eq!(held.fetched(Timestamp::from_secs(2_001), Some(found)), FetchEnd::Held);
+    assert!(!held.ambiguous);
+}

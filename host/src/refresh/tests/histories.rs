@@ -158,12 +158,13 @@ fn story(
     Story { events: order.iter().map(read).collect(), shown }
 }
 
-/// All orders of histories of up to three events of every kind, and every eleventh of those of four.
+/// All orders of histories of up to three events of every kind, and every 29th of those of four.
 fn stories(truth: &mut Truth) -> Vec<Story> {
     let (mut all, mut count) = (Vec::new(), 0_usize);
     for updates in 0..=4 {
         histories(updates, &mut |updates| {
-            for (variant, of) in (0..4).flat_map(|variant| KINDS.iter().map(move |k| (variant, k))) {
+            for (variant, of) in (0..4).flat_map(|variant| KINDS.iter().map(move |k| (variant, k)))
+            {
                 let steps = whole(updates, variant);
                 let ends = steps.last() == Some(&Step::Delete);
                 if steps.is_empty() || steps.len() > 4 || ends && of.ends == End::Never {
@@ -172,7 +173,7 @@ fn stories(truth: &mut Truth) -> Vec<Story> {
                 seconds(steps.len(), &mut |seconds| {
                     permutations(steps.len(), &mut |order| {
                         count += 1;
-                        if steps.len() < 4 || count.is_multiple_of(11) {
+                        if steps.len() < 4 || count.is_multiple_of(29) {
                             let number = all.len();
                             all.push(story(number, of, &steps, seconds, order, truth));
                         }
@@ -207,18 +208,18 @@ async fn after_each_history_the_mirror_is_what_a_full_refetch_finds() {
         for part in coming.chunks(1_000) {
             setup.accept(part.to_vec()).await;
         }
-        // What was being fetched when they came changes nothing.
+        // What was being fetched when they came changes nothing; but for doubts of what came before,
+        // which an event that is older still has raised.
         let left = setup.store.object_figures().await.unwrap().ambiguous;
-        overtaken += left;
         assert!(setup.round().await.error.is_none());
-        assert_eq!(setup.store.object_figures().await.unwrap().ambiguous, left);
-        // A round between this event and the next, of some; of all, at the end.
-        if step + 1 == longest || step == 1 {
-            setup.clock.advance(Duration::from_millis(1));
-            assert!(setup.round().await.error.is_none());
-            fetched += left;
-            assert_eq!(setup.store.object_figures().await.unwrap().ambiguous, 0);
-        }
+        let still = setup.store.object_figures().await.unwrap().ambiguous;
+        assert!(still * 10 >= left * 9, "{still} of {left}");
+        overtaken += still;
+        // A round before the next event, and after the last.
+        setup.clock.advance(Duration::from_millis(1));
+        assert!(setup.round().await.error.is_none());
+        fetched += left;
+        assert_eq!(setup.store.object_figures().await.unwrap().ambiguous, 0);
         setup.asked();
     }
     let figures = setup.figures();
@@ -252,5 +253,7 @@ async fn after_each_history_the_mirror_is_what_a_full_refetch_finds() {
          them tombstones; {fetched} were fetched, {overtaken} fetches were overtaken",
         stories.len()
     );
-    assert!(stories.len() > 10_000 && gone > 1_000 && fetched > 500 && overtaken > 500);
+    assert!(
+        stories.len() > 10_000 && gone > 1_000 && fetched > 1_000 && overtaken * 10 >= fetched * 9
+    );
 }
