@@ -165,13 +165,15 @@ fn history(dice: &mut Dice, number: u64, second: u64) -> (Vec<FakeEvent>, Option
         // Three names in turn, so that longer histories come back to one they had.
         let name = before.as_str().unwrap().parse::<u64>().unwrap();
         product["name"] = json!(((name + 1 + dice.below(2)) % 3).to_string());
-        let event = format!("evt_{id}_{step}");
-        let mut event = FakeEvent::new(&event, "product.updated", at, &product);
-        // Now and then nothing tells what changed.
-        if dice.below(4) > 0 {
-            event.body["data"]["previous_attributes"] = json!({ "name": before });
-        }
+        let mut event =
+            FakeEvent::new(&format!("evt_{id}_{step}"), "product.updated", at, &product);
+        event.body["data"]["previous_attributes"] = json!({ "name": before });
         events.push(event);
+        if dice.below(4) == 0 {
+            // Another event of the same change, which does not say what changed.
+            let event = format!("evt_{id}_{step}_too");
+            events.push(FakeEvent::new(&event, "product.renamed", at, &product));
+        }
     }
     if dice.below(4) > 0 {
         return (events, Some(product));
@@ -182,10 +184,10 @@ fn history(dice: &mut Dice, number: u64, second: u64) -> (Vec<FakeEvent>, Option
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_any_history_the_mirror_is_what_a_full_refetch_finds() {
-    const PRODUCTS: u64 = 80;
+    const PRODUCTS: u64 = 100;
     let fake = FakeStripe::start().await.unwrap();
     let mut host = Host::start(&[], &format!("{}{QUICK}", fake.config())).unwrap();
-    let (mut dice, second) = (Dice::new(0x7072_6f64), stripe::now() - 5);
+    let (mut dice, second) = (Dice::of_run(), stripe::now() - 5);
     let (mut coming, mut left) = (Vec::new(), Vec::new());
     for number in 0..PRODUCTS {
         let (events, product) = history(&mut dice, number, second);
@@ -208,7 +210,7 @@ async fn after_any_history_the_mirror_is_what_a_full_refetch_finds() {
     let settled = |list: &Value| list["data"].as_array()?.is_empty().then_some(());
     host.until("/objects?ambiguous=true", settled).await.unwrap();
     let fetched = fake.with(|world| world.asked_for("GET", "/v1/products/").len());
-    assert!(fetched > 5, "{fetched} were in doubt");
+    assert!(fetched > 0, "nothing was in doubt");
 
     let mirror = async || {
         let page = host.get("/objects?kind=product&limit=100").await.unwrap();
