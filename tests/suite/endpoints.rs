@@ -169,7 +169,7 @@ async fn a_call_that_fails_leaves_nothing_on_either_side() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_between_stripe_and_the_store_is_mended_by_sync() {
+async fn a_crash_between_stripe_and_the_store_is_mended_by_a_start() {
     let (fake, mut host) = start().await;
     let slow = Fault::always(PATH, What::Slow(Duration::from_secs(2)));
     fake.with(|world| world.faults.push(slow));
@@ -184,19 +184,31 @@ async fn a_crash_between_stripe_and_the_store_is_mended_by_sync() {
     fake.until(|world| world.endpoints(FAKE_ACCOUNT, false).first().map(|_| ())).await.unwrap();
     host.kill().unwrap();
     assert!(asking.await.unwrap().is_err());
-    fake.with(|world| world.faults.clear());
-    host.run().unwrap();
     let at_stripe = there(&fake).remove(0);
     let id = text(&at_stripe["metadata"], "signalbox_uuid").to_owned();
     let secret = text(&at_stripe, "secret").to_owned();
+
+    // A Stripe that fails keeps no host from starting, and nothing is decided.
+    fake.with(|world| {
+        world.faults.clear();
+        world.asked.clear();
+        world.faults.push(Fault::always(PATH, What::Status(503)));
+    });
+    host.run().unwrap();
+    fake.until(|world| (!world.asked_for("GET", PATH).is_empty()).then_some(())).await.unwrap();
     assert_eq!(text(&done(&host, &["show", &id]), "status"), "creating");
     let (status, again, answer) = post(&host, &id, &event(), Some(&secret)).await;
     assert_eq!((status, again), (503, true), "put off, for it may be genuine: {answer}");
+    host.kill().unwrap();
 
-    let report = done(&host, &["sync"]);
-    assert_eq!(text(&report["data"][0], "outcome"), "finished", "{report:#}");
+    fake.with(|world| world.faults.clear());
+    host.run().unwrap();
+    let enabled = |endpoint: &Value| (endpoint["status"] == "enabled").then_some(());
+    host.until(&format!("/endpoints/{id}"), enabled).await.unwrap();
     assert_eq!(there(&fake).len(), 1, "no second one was made");
     accepted(&host, &id, &secret).await;
+    assert!(host.log().contains("cut short is finished"), "{}", host.log());
+    assert!(!host.log().contains(&secret), "the secret is in the log");
     assert_eq!(text(&done(&host, &["sync"])["data"][0], "outcome"), "unchanged");
 }
 

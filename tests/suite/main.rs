@@ -16,6 +16,7 @@ mod crash;
 mod crash_effects;
 mod endpoints;
 mod histories;
+mod localstripe;
 mod migration;
 mod ordering;
 mod poison;

@@ -1,9 +1,11 @@
 //! Objects of which the events leave the last state open, through the real binary, against a stand-in
 //! for Stripe's API.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use signalbox_tests::dice::Dice;
 use signalbox_tests::fake_stripe::{
     CONNECTED, FAKE_ACCOUNT, FAKE_KEY, FakeEvent, FakeStripe, Fault, What, World,
 };
@@ -146,5 +148,96 @@ async fn a_backfill_that_was_killed_goes_on_where_it_was() {
     let ran = host.cli(&["objects", "backfill", "--kind", "card"]).unwrap();
     let error = String::from_utf8(ran.stderr).unwrap();
     assert!(ran.status.code() == Some(2) && error.contains("these can be"), "{error}");
+    host.stop().unwrap();
+}
+
+/// What happens to a product: its events in order, and what is left of it at Stripe.
+fn history(dice: &mut Dice, number: u64, second: u64) -> (Vec<FakeEvent>, Option<Value>) {
+    let id = format!("prod_{number}");
+    let mut product = json!({
+        "id": id, "object": "product", "created": second, "livemode": false, "name": "0", "x": 1.5,
+    });
+    let mut at = second;
+    let mut events = vec![FakeEvent::new(&format!("evt_{id}_0"), "product.created", at, &product)];
+    for step in 1..=1 + dice.below(5) {
+        at += u64::from(dice.below(3) == 0);
+        let before = product["name"].clone();
+        // Three names in turn, so that longer histories come back to one they had.
+        let name = before.as_str().unwrap().parse::<u64>().unwrap();
+        product["name"] = json!(((name + 1 + dice.below(2)) % 3).to_string());
+        let mut event =
+            FakeEvent::new(&format!("evt_{id}_{step}"), "product.updated", at, &product);
+        event.body["data"]["previous_attributes"] = json!({ "name": before });
+        events.push(event);
+        if dice.below(4) == 0 {
+            // Another event of the same change, which does not say what changed.
+            let event = format!("evt_{id}_{step}_too");
+            events.push(FakeEvent::new(&event, "product.renamed", at, &product));
+        }
+    }
+    if dice.below(4) > 0 {
+        return (events, Some(product));
+    }
+    events.push(FakeEvent::new(&format!("evt_{id}_gone"), "product.deleted", at, &product));
+    (events, None)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_any_history_the_mirror_is_what_a_full_refetch_finds() {
+    const PRODUCTS: u64 = 100;
+    let fake = FakeStripe::start().await.unwrap();
+    let mut host = Host::start(&[], &format!("{}{QUICK}", fake.config())).unwrap();
+    let (mut dice, second) = (Dice::of_run(), stripe::now() - 5);
+    let (mut coming, mut left) = (Vec::new(), Vec::new());
+    for number in 0..PRODUCTS {
+        let (events, product) = history(&mut dice, number, second);
+        coming.extend(events);
+        left.push(product);
+    }
+    // All has happened when the first event comes; they come in any order, and some again.
+    let products = left.iter().flatten().cloned().collect();
+    fake.with(|world| {
+        world.objects.insert((FAKE_ACCOUNT.to_owned(), "products".to_owned()), products);
+    });
+    for at in (1..coming.len()).rev() {
+        coming.swap(at, usize::try_from(dice.below(at as u64 + 1)).unwrap());
+    }
+    for event in &coming {
+        for _ in 0..=dice.below(5) / 4 {
+            assert_eq!(host.post(event.webhook()).await.unwrap().0, 200);
+        }
+    }
+    let settled = |list: &Value| list["data"].as_array()?.is_empty().then_some(());
+    host.until("/objects?ambiguous=true", settled).await.unwrap();
+    let fetched = fake.with(|world| world.asked_for("GET", "/v1/products/").len());
+    assert!(fetched > 0, "nothing was in doubt");
+
+    let mirror = async || {
+        let page = host.get("/objects?kind=product&limit=100").await.unwrap();
+        let named = |one: &Value| (one["id"].as_str().unwrap().to_owned(), one.clone());
+        let all: BTreeMap<String, Value> =
+            page["data"].as_array().unwrap().iter().map(named).collect();
+        assert_eq!(all.len() as u64, PRODUCTS);
+        all
+    };
+    let held = mirror().await;
+    for (number, product) in left.iter().enumerate() {
+        let one = &held[&format!("prod_{number}")];
+        match product {
+            Some(product) => assert_eq!((&one["deleted"], &one["body"]), (&json!(false), product)),
+            None => assert_eq!(one["deleted"], true, "{one:#}"),
+        }
+    }
+    let ran = host.cli(&["objects", "backfill", "--kind", "product", "--output", "jsonl"]).unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    for (id, again) in mirror().await {
+        let before = &held[&id];
+        assert_eq!(
+            (&again["body"], &again["deleted"]),
+            (&before["body"], &before["deleted"]),
+            "a full refetch finds another {id}"
+        );
+    }
+    println!("{PRODUCTS} histories, {} events, {fetched} fetches", coming.len());
     host.stop().unwrap();
 }

@@ -67,6 +67,10 @@ async fn a_pair_is_one_delivery_and_the_object_is_there_before_it() {
     host.get("/objects/stripe/v2.core.event/evt_thin_1?livemode=false").await.unwrap();
     post(&host, &snapshot).await;
     assert!(handled(&host, &snapshot).await.is_empty(), "whoever wanted it had the thin one");
+    let explained = host.get("/events/evt_snap_1/explain").await.unwrap();
+    let told = explained["plugins"].as_array().unwrap();
+    let spared = told.iter().find(|plugin| plugin["plugin"] == "both").unwrap();
+    assert_eq!(spared["note"], "it was given evt_thin_1, which tells of the same change");
 
     // The snapshot first: `thin-only` has not had it.
     let (thin, snapshot) = pair(2);

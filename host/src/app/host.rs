@@ -18,7 +18,7 @@ use crate::http::Metrics;
 use crate::http::admin::{AdminConfig, AdminDeps, AdminServer};
 use crate::http::webhook::{WebhookDeps, WebhookServer};
 use crate::ingest::Ingest;
-use crate::ingest::at_stripe::{AtStripe, Retiring};
+use crate::ingest::at_stripe::{AtStripe, Begun, Retiring};
 use crate::ingest::endpoints::{Endpoints, Matches};
 use crate::ingest::refusals::{RefusalConfig, Refusals};
 use crate::ingest::requests::Requests;
@@ -181,6 +181,7 @@ impl Host {
         );
         let (matches, retiring) =
             (Matches::new(endpoints.clone()), Retiring::new(at_stripe.clone()));
+        let begun = Begun::new(at_stripe.clone());
 
         let file = config.store.admin_token_file();
         let (token, is_new) = match &config.server.admin_token {
@@ -250,6 +251,7 @@ impl Host {
             Part::start("outbox", &ended, |stop| outbox.run(stop)),
             Part::start("dispatch", &ended, |stop| dispatcher.run(stop)),
             Part::start("replaced endpoints", &ended, |stop| retiring.run(stop)),
+            Part::start("endpoints that were begun", &ended, |stop| begun.run(stop)),
             Part::start("matches of secrets", &ended, |stop| matches.run(stop)),
             Part::start("refused requests", &ended, |stop| requests.run(stop)),
             Part::start("refusals", &ended, |stop| refusals.run(stop)),

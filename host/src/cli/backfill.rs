@@ -1,6 +1,10 @@
 //! `signalbox objects backfill`: taking the objects of Stripe's lists into the mirror.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
+
+use crate::refresh::kinds;
 
 use super::connect::ConnectArgs;
 use super::context::Context;
@@ -16,7 +20,7 @@ pub(crate) struct Args {
     /// Only this account ([[stripe.account]]), and those connected to it that it names
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
-    /// Only objects made since: `30d` ago, RFC 3339, or seconds since the epoch
+    /// Only objects made since, of kinds that Stripe lists by time: `30d` ago, RFC 3339, or seconds since the epoch
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Begin with the newest, even where a run before was stopped
@@ -26,6 +30,34 @@ pub(crate) struct Args {
     output: OutputArgs,
     #[command(flatten)]
     connect: ConnectArgs,
+}
+
+/// What stands below the flags.
+pub(crate) fn help() -> String {
+    let mut why: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (kind, reason) in kinds::UNLISTED.into_iter().chain(kinds::ELSEWHERE) {
+        why.entry(reason).or_default().push(kind);
+    }
+    let why = why.iter().map(|(reason, kinds)| format!("\n  {}: {reason}", kinds.join(", ")));
+    format!(
+        "Examples:
+  signalbox objects backfill
+  signalbox objects backfill --kind customer --kind subscription
+  signalbox objects backfill --account default --since 90d
+
+Handlers are not told of what is found. A run that was stopped is gone on with by the next; what
+Stripe's webhooks bring meanwhile is newer and stays.
+
+Kinds that Stripe lists by time:
+  {}
+Kinds that it lists without: they are read whole, whatever --since says:
+  {}
+Kinds that are in no list of an account's, and come with their events alone:{}
+  Any other kind lives below another object (card, bank_account, discount, line_item, ...)",
+        kinds::BY_TIME.join(", "),
+        kinds::BY_PAGE.join(", "),
+        why.collect::<String>(),
+    )
 }
 
 const COLUMNS: [Column; 6] = [

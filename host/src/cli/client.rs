@@ -16,6 +16,28 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time for one answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The bound of what has none; who reads it knows by its signs of life that it goes on.
+const ENDLESS: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// An answer that goes on.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    response: Response,
+    url: Url,
+}
+
+impl Stream {
+    /// What came next; `None` at its end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        self.response.chunk().await.map_err(|error| failed(&self.url, &error))
+    }
+
+    /// It cannot be read on.
+    pub(crate) fn broken(&self, cause: &str) -> ClientError {
+        ClientError::Broken { url: self.url.clone(), cause: cause.to_owned() }
+    }
+}
+
 /// A client of one host's admin API.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -162,6 +184,21 @@ impl Client {
         let url = self.url(path)?;
         let response = self.send(self.http.get(url.clone()).query(query), &url).await?;
         response.bytes().await.map_err(|error| failed(&url, &error))
+    }
+
+    /// `GET` what goes on: Server-Sent Events, behind the one with the id `last`, or all there are.
+    pub(crate) async fn stream(
+        &self,
+        path: &[&str],
+        last: Option<&str>,
+    ) -> Result<Stream, ClientError> {
+        let url = self.url(path)?;
+        let request = match last {
+            Some(id) => self.http.get(url.clone()).header("last-event-id", id),
+            None => self.http.get(url.clone()).query(&[("from", "oldest")]),
+        };
+        let response = self.send(request.timeout(ENDLESS), &url).await?;
+        Ok(Stream { response, url })
     }
 
     pub(crate) async fn post(&self, path: &[&str], body: &Value) -> Result<Value, ClientError> {

@@ -55,13 +55,7 @@ pub(crate) enum Command {
         which: WhichArgs,
     },
     /// Take in the objects that Stripe lists: those of before signalbox was there
-    #[command(after_help = "Examples:
-  signalbox objects backfill
-  signalbox objects backfill --kind customer --kind subscription
-  signalbox objects backfill --account default --since 90d
-
-Handlers are not told of what is found. A run that was stopped is gone on with by the next; what
-Stripe's webhooks bring meanwhile is newer and stays.")]
+    #[command(after_help = backfill::help())]
     Backfill(backfill::Args),
     /// List the events that showed an object, newest first
     #[command(after_help = "Examples:

@@ -176,7 +176,8 @@ pub struct Retention {
     /// `unlimited`: deleting for space is the operator's decision.
     pub bytes: Option<u64>,
     /// `dedupe_for`: how long a repeated event is known for one, after its body went too.
-    /// Default 90 days. At least `retain_for`.
+    /// Default 90 days. At least `retain_for`, and where missed events are looked for, at least
+    /// as long as Stripe lists them (30 days and `reconcile.overlap`).
     pub dedupe_age: Duration,
 }
 

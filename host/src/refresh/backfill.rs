@@ -2,8 +2,9 @@
 //! there.
 //!
 //! Lists go from the newest object to the oldest. After each page the moment down to which a kind was
-//! read is durable, and the next run goes on there; objects of that very second are read again. What
-//! was made since the first page came with its webhook.
+//! read is durable, and the next run goes on there; objects of that very second are read again. Of a
+//! kind that Stripe does not list by time (`kinds`), the last object of each page is durable instead,
+//! and `since` bounds nothing. What was made since the first page came with its webhook.
 //!
 //! Not the doubts (`round`), and no event: handlers are not told of what is found.
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::paths;
+use super::{kinds, paths};
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::object::{FetchEnd, Fetched, ObjectKey};
 use crate::provider::Provider as _;
@@ -22,46 +23,6 @@ use crate::store::StoreError;
 use crate::store::cursors::{CursorStore, Mark};
 use crate::store::objects::ObjectStore;
 use crate::stripe::{Account, Accounts, ApiError, Authority, Call, Calls, Connected, List, Page};
-
-/// Kinds that Stripe lists by the time they were made, for a whole account.
-pub const KINDS: [&str; 36] = [
-    "customer",
-    "product",
-    "price",
-    "plan",
-    "coupon",
-    "promotion_code",
-    "tax_rate",
-    "shipping_rate",
-    "subscription",
-    "subscription_schedule",
-    "invoice",
-    "invoiceitem",
-    "credit_note",
-    "payment_intent",
-    "setup_intent",
-    "charge",
-    "refund",
-    "dispute",
-    "checkout.session",
-    "balance_transaction",
-    "payout",
-    "transfer",
-    "topup",
-    "application_fee",
-    "review",
-    "file",
-    "file_link",
-    "identity.verification_session",
-    "radar.early_fraud_warning",
-    "radar.value_list",
-    "issuing.authorization",
-    "issuing.card",
-    "issuing.cardholder",
-    "issuing.dispute",
-    "issuing.transaction",
-    "reporting.report_run",
-];
 
 /// Read to the end: the next run begins anew.
 const ENDED: Timestamp = Timestamp::from_millis(u64::MAX);
@@ -72,11 +33,11 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// What is to be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wish {
-    /// Only these kinds; empty for all of [`KINDS`].
+    /// Only these kinds; empty for all that are listed.
     pub kinds: Vec<String>,
     /// Only the account of this name, and those connected to it.
     pub account: Option<String>,
-    /// Only objects made since then.
+    /// Only objects made since then, of kinds that are listed by time.
     pub since: Option<Timestamp>,
     /// Begin with the newest, wherever the last run ended.
     pub restart: bool,
@@ -87,8 +48,8 @@ pub struct Wish {
 #[non_exhaustive]
 pub enum BadWish {
     /// No such kind.
-    #[error("Stripe does not list `{0}` by time; these can be: {list}", list = KINDS.join(", "))]
-    Kind(String),
+    #[error("`{0}` cannot be read from a list: {1}; these can be: {list}", list = kinds::named())]
+    Kind(String, &'static str),
     /// No such account.
     #[error("there is no account `{0}` in the configuration ([[stripe.account]])")]
     Account(String),
@@ -153,8 +114,8 @@ impl Backfill {
     /// # Errors
     /// [`BadWish`], with the remedy.
     pub fn check(&self, wish: &Wish) -> Result<(), BadWish> {
-        if let Some(kind) = wish.kinds.iter().find(|kind| !KINDS.contains(&kind.as_str())) {
-            return Err(BadWish::Kind(kind.clone()));
+        if let Some(kind) = wish.kinds.iter().find(|kind| !kinds::listed().any(|k| k == **kind)) {
+            return Err(BadWish::Kind(kind.clone(), kinds::why_not(kind)));
         }
         match &wish.account {
             Some(name) if self.accounts.get(name).is_none() => Err(BadWish::Account(name.clone())),
@@ -170,7 +131,7 @@ impl Backfill {
             wish.account.as_ref().is_none_or(|name| account.name == *name)
         };
         for authority in self.accounts.iter().filter(named).flat_map(authorities) {
-            for kind in KINDS {
+            for kind in kinds::listed() {
                 if !wish.kinds.is_empty() && !wish.kinds.iter().any(|wanted| wanted == kind) {
                     continue;
                 }
@@ -182,7 +143,11 @@ impl Backfill {
                     kind: kind.to_owned(),
                     ..Filled::default()
                 };
-                let ended = self.fill(&authority, kind, wish, &mut filled, &tell).await;
+                let ended = if kinds::is_by_time(kind) {
+                    self.fill(&authority, kind, wish, &mut filled, &tell).await
+                } else {
+                    self.fill_by_page(&authority, kind, wish, &mut filled, &tell).await
+                };
                 let stopped = matches!(ended, Err(Broken::Stopped));
                 match ended {
                     Ok(()) => {}
@@ -238,6 +203,51 @@ impl Backfill {
             }
         }
         Ok(self.cursors.set_mark(&name, Mark { upto: ENDED, floor: since }).await?)
+    }
+
+    /// A list that Stripe cannot begin at a moment: it is gone on with behind the last object of the
+    /// run before.
+    async fn fill_by_page(
+        &self,
+        authority: &Authority,
+        kind: &str,
+        wish: &Wish,
+        filled: &mut Filled,
+        tell: &(dyn Fn(&Filled) -> bool + Send + Sync),
+    ) -> Result<(), Broken> {
+        let name = format!("backfill/{authority}/{}/{kind}/after", authority.mode());
+        let Some(path) = paths::collection(kind) else { return Ok(()) };
+        let begin = || List::new(authority.clone(), Call::get(path.clone()));
+        let mut list = begin();
+        if let Some(last) = self.cursors.place(&name).await?.filter(|_| !wish.restart) {
+            list = list.after(&last);
+            filled.resumed = true;
+        }
+        loop {
+            let began = self.clock.now();
+            let page = match list.next(&*self.calls).await {
+                // The object to go on behind is gone: from the newest again.
+                Err(ApiError::NotFound { .. } | ApiError::Refused { .. })
+                    if filled.resumed && filled.listed == 0 =>
+                {
+                    filled.resumed = false;
+                    list = begin();
+                    continue;
+                }
+                page => page?,
+            };
+            let Some(page) = page else { break };
+            let last = page.items.last().map(|item| item.id.clone());
+            self.take(authority, kind, began, page, filled).await?;
+            if last.is_some() {
+                // What stands before it is durable in the mirror by now.
+                self.cursors.set_place(&name, last.as_deref()).await?;
+            }
+            if !tell(filled) {
+                return Err(Broken::Stopped);
+            }
+        }
+        Ok(self.cursors.set_place(&name, None).await?)
     }
 
     /// Take a page in; the moment its last object was made.

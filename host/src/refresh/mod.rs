@@ -9,6 +9,7 @@
 
 mod backfill;
 mod config;
+pub mod kinds;
 mod paths;
 mod round;
 
@@ -26,7 +27,7 @@ use crate::store::Store;
 use crate::store::objects::ObjectStore;
 use crate::stripe::{Accounts, Calls};
 
-pub use backfill::{Backfill, BadWish, Filled, KINDS, Tell, Wish};
+pub use backfill::{Backfill, BadWish, Filled, Tell, Wish};
 pub use config::RefreshConfig;
 
 use round::Lap;

@@ -115,15 +115,32 @@ fn entry(kind: &str) -> Option<&'static (&'static str, &'static str, Ends)> {
     COLLECTIONS.get(at)
 }
 
+/// Every kind that has a path.
+#[cfg(test)]
+pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
+    COLLECTIONS.iter().map(|(kind, ..)| *kind)
+}
+
 /// The path of the object, and whether it can vanish; `None` for one that has no path of its own.
 ///
-/// People choose identifiers of coupons, plans and products. One with anything but letters, digits,
-/// `_`, `-`, `.` and `~` has none either: nothing an event says may lead to another path.
+/// People choose identifiers of coupons, plans and products: `25 % off` is one. Whatever is not plain
+/// is percent-encoded, so that it stays one part of the path. What could lead to another path even so,
+/// once somebody decodes it, has none: nothing an event says may.
 pub(super) fn path(kind: &str, id: &str) -> Option<(String, Ends)> {
     let (_, collection, ends) = entry(kind)?;
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.~".contains(&b);
-    let odd = matches!(id, "" | "." | "..") || !id.bytes().all(plain);
-    (!odd).then(|| (format!("/v1/{collection}/{id}"), *ends))
+    let climbs = id.split(['/', '\\']).any(|part| matches!(part, "" | "." | ".."));
+    if climbs || id.chars().any(char::is_control) {
+        return None;
+    }
+    let mut path = format!("/v1/{collection}/");
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || b"_-.~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Some((path, *ends))
 }
 
 #[cfg(test)]
@@ -141,7 +158,18 @@ mod tests {
         assert_eq!(of("customer", "cus_1").unwrap(), "/v1/customers/cus_1");
         assert_eq!(of("checkout.session", "cs_1").unwrap(), "/v1/checkout/sessions/cs_1");
         assert_eq!(of("plan", "pro-2.1~b").unwrap(), "/v1/plans/pro-2.1~b");
-        for id in ["", ".", "..", "25 % off", "a/b", "a?b", "a#b", "%2e%2e", "gr\u{f6}\u{df}e"] {
+        for (id, path) in [
+            ("25 % off", "25%20%25%20off"),
+            ("a/b", "a%2Fb"),
+            ("a?b#c", "a%3Fb%23c"),
+            ("gr\u{f6}\u{df}e", "gr%C3%B6%C3%9Fe"),
+            // No dots, once decoded: a name that looks like it.
+            ("%2e%2e", "%252e%252e"),
+            ("...", "..."),
+        ] {
+            assert_eq!(of("plan", id).unwrap(), format!("/v1/plans/{path}"), "{id}");
+        }
+        for id in ["", ".", "..", "a/../b", "../b", "a/", "/a", "a\\..\\b", "a\nb", "a\u{0}"] {
             assert_eq!(of("plan", id), None, "{id}");
         }
         for kind in ["card", "bank_account", "event", "balance", "v2.core.event", "Customer", ""] {

@@ -231,8 +231,14 @@ async fn fetch(
         Err(error) => return Ok(Err(error)),
     };
     let fetched = Fetched { key: key.clone(), began, found };
-    let end = core.deps.objects.refetched(vec![fetched]).await?.into_iter().next();
-    Ok(Ok(end.unwrap_or(FetchEnd::Nothing)))
+    match core.deps.objects.refetched(vec![fetched]).await {
+        Ok(ends) => Ok(Ok(ends.into_iter().next().unwrap_or(FetchEnd::Nothing))),
+        // It concerns this object alone, however often it is asked for.
+        Err(error @ StoreError::TooLarge { .. }) => {
+            Ok(Err(ApiError::Malformed { cause: error.to_string() }))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether it concerns every object of the account, now.

@@ -1,6 +1,7 @@
 //! Rounds against answers in memory, a real store, and a clock that is set by hand.
 
 mod backfill;
+mod histories;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::domain::clock::{ManualClock, Timestamp};
 use crate::domain::object::ObjectState;
 use crate::store::contract::START;
 use crate::store::contract::objects::{TestSight, object_key, shows};
+use crate::store::objects::Sight;
 use crate::store::sled::{SledConfig, SledStore};
 use crate::store::{NewEvent, PageRequest};
 use crate::stripe::{Answer, ApiError, Authority, Call, testing};
@@ -65,8 +67,17 @@ struct Setup {
 impl Setup {
     /// With keys named `keys`, live ones but those that begin with `trial`.
     fn new(keys: &[&str], owner: Option<&'static str>, config: RefreshConfig) -> Self {
+        Self::seeing(Arc::new(TestSight), keys, owner, config)
+    }
+
+    fn seeing(
+        sight: Arc<dyn Sight>,
+        keys: &[&str],
+        owner: Option<&'static str>,
+        config: RefreshConfig,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let sight = Some(Arc::new(TestSight) as Arc<_>);
+        let sight = Some(sight);
         let settings = SledConfig { sight, ..SledConfig::new(dir.path().join("store")) };
         let store = SledStore::open(&settings).unwrap();
         let (answers, clock) = (Arc::<Answers>::default(), Arc::new(ManualClock::at(NOW)));
@@ -186,13 +197,23 @@ async fn no_key_is_guessed() {
 async fn what_has_no_path_is_left_and_counted() {
     let mut setup = Setup::new(&["default"], None, RefreshConfig::default());
     setup.unsure("card", "card_1").await;
-    setup.unsure("plan", "a b").await;
+    setup.unsure("plan", "a/../b").await;
     setup.unsure("plan", "plan_1").await;
     setup.answer("/v1/plans/plan_1", Ok(body("plan", "plan_1", 3)));
     setup.round().await;
     assert_eq!(setup.asked(), ["default/acct_1 /v1/plans/plan_1"]);
-    assert_eq!(setup.left().await, ["card_1", "a b"]);
+    assert_eq!(setup.left().await, ["card_1", "a/../b"]);
     assert_eq!(setup.figures(), Figures { cleared: 1, pathless: 2, ..Figures::default() });
+}
+
+#[tokio::test]
+async fn an_identifier_that_people_chose_is_fetched_whatever_it_is_made_of() {
+    let mut setup = Setup::new(&["default"], None, RefreshConfig::default());
+    setup.unsure("coupon", "25 % off").await;
+    setup.answer("/v1/coupons/25%20%25%20off", Ok(body("coupon", "25 % off", 3)));
+    setup.round().await;
+    assert_eq!(setup.asked(), ["default/acct_1 /v1/coupons/25%20%25%20off"]);
+    assert_eq!(setup.held("coupon", "25 % off").await.body, body("coupon", "25 % off", 3));
 }
 
 #[tokio::test]

@@ -29,4 +29,10 @@ pub trait CursorStore: Send + Sync + fmt::Debug + 'static {
 
     /// Set it. When this returns, it is on stable storage.
     async fn set_mark(&self, name: &str, mark: Mark) -> Result<(), StoreError>;
+
+    /// The name of what was read last, where no moment says how far it was. Its name is no mark's.
+    async fn place(&self, name: &str) -> Result<Option<String>, StoreError>;
+
+    /// Set it, or forget it. When this returns, that is on stable storage.
+    async fn set_place(&self, name: &str, last: Option<&str>) -> Result<(), StoreError>;
 }

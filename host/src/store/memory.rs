@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::{
     Admission, Backlog, Claim, ClaimRequest, Cursor, DeliveryQuery, EffectChange, EffectChanged,
@@ -60,12 +60,14 @@ pub(crate) struct MemoryStore {
     gate: Semaphore,
     /// `accept` gives a permit as it begins to wait.
     pub(crate) waiting: Semaphore,
+    arrived: watch::Sender<u64>,
 }
 
 impl Default for MemoryStore {
     fn default() -> Self {
         let gate = Semaphore::new(Semaphore::MAX_PERMITS);
-        Self { state: Mutex::default(), gate, waiting: Semaphore::new(0) }
+        let arrived = watch::Sender::default();
+        Self { state: Mutex::default(), gate, waiting: Semaphore::new(0), arrived }
     }
 }
 
@@ -220,11 +222,16 @@ impl Store for MemoryStore {
             }));
             out.push(Admission::Accepted(seq));
         }
+        self.arrived.send_replace(state.events.len() as u64);
         Ok(out)
     }
 
     async fn claim(&self, _: ClaimRequest) -> Result<Claim, StoreError> {
         Ok(Claim::default())
+    }
+
+    fn arrivals(&self) -> watch::Receiver<u64> {
+        self.arrived.subscribe()
     }
 
     async fn work(&self) {}

@@ -19,6 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::dead::DeadGroup;
@@ -332,6 +333,12 @@ pub trait Store: View + Send + Sync + fmt::Debug + 'static {
     /// after the next opening, its attempts uncounted.
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError>;
 
+    /// Changes each time events were accepted, after they are durable. That of an engine that does not
+    /// tell is closed.
+    fn arrivals(&self) -> watch::Receiver<u64> {
+        watch::channel(0).1
+    }
+
     /// Resolves when something may have become claimable since the last call of `claim` began.
     /// May resolve for nothing.
     async fn work(&self);
@@ -402,6 +409,13 @@ pub trait Store: View + Send + Sync + fmt::Debug + 'static {
 
     /// One event.
     async fn event(&self, key: &EventKey) -> Result<Option<Arc<StoredEvent>>, StoreError>;
+
+    /// The event that came before the one of this key, tells of the same change (see
+    /// [`objects::Sight::twin`]) and was given to a plugin in its place.
+    async fn spared_by(&self, key: &EventKey) -> Result<Option<Arc<StoredEvent>>, StoreError> {
+        let _ = key;
+        Ok(None)
+    }
 
     /// Events, newest first.
     async fn events(&self, query: EventQuery) -> Result<Page<Arc<StoredEvent>>, StoreError>;

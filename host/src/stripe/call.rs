@@ -138,13 +138,16 @@ impl Call {
         }
     }
 
-    /// A path may come from an event (`related_object.url`): it must stay within the API.
+    /// A path may come from an event (`related_object.url`, an identifier): it must stay within the API,
+    /// even for one who decodes it before it is taken apart.
     pub(super) fn check(&self) -> Result<(), ApiError> {
-        let fits = |b: u8| b.is_ascii_alphanumeric() || b"/_-.:~".contains(&b);
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"/_-.:~%".contains(&b);
         let path = self.path.as_str();
         let within = path.starts_with("/v1/") || path.starts_with("/v2/");
-        let dots = path.split('/').any(|part| matches!(part, "." | ".."));
-        let good = within && !dots && path.len() <= MAX_PATH && path.bytes().all(fits);
+        let good = within
+            && path.len() <= MAX_PATH
+            && path.bytes().all(plain)
+            && decoded(path).is_some_and(|path| !climbs(&path));
         if good { Ok(()) } else { Err(ApiError::BadPath { path: path.chars().take(80).collect() }) }
     }
 
@@ -152,6 +155,24 @@ impl Call {
     pub(super) fn is_v2(&self) -> bool {
         self.path.starts_with("/v2/")
     }
+}
+
+/// The bytes that a path stands for; `None` where a `%` begins nothing.
+fn decoded(path: &str) -> Option<Vec<u8>> {
+    let mut parts = path.split('%');
+    let mut out = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        out.push(u8::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))?);
+        out.extend_from_slice(rest.as_bytes());
+    }
+    Some(out)
+}
+
+/// Whether it leads out of where it is, or holds what no path does.
+fn climbs(path: &[u8]) -> bool {
+    let mut parts = path.split(|b| matches!(b, b'/' | b'\\'));
+    parts.any(|part| matches!(part, b"." | b"..")) || path.iter().any(u8::is_ascii_control)
 }
 
 /// An answer that is success.

@@ -1,12 +1,19 @@
-//! A host's events in order of acceptance, from a point on, each once.
+//! A host's events in order of acceptance, from a point on, each once: its stream is read, and opened
+//! again behind the last event whenever it ends.
+
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::timeout;
 
-use super::super::client::{Client, ClientError};
+use super::super::client::{Client, ClientError, Stream};
 use super::super::page::entries;
 
-/// Events asked for at once, as many as the admin API gives.
-const PAGE: usize = 100;
+/// A host gives a sign of life every 15 s: one that is silent for this long is gone.
+const SILENT: Duration = Duration::from_secs(60);
+
+/// Most bytes of one event of the stream: what is shown of one is a few KB.
+const MOST: usize = 4 << 20;
 
 /// What is known of an event before its body is fetched.
 #[derive(Debug)]
@@ -43,6 +50,17 @@ impl Event {
 pub(super) struct Follower {
     /// The last event seen; `None` while there was none.
     last: Option<String>,
+    stream: Option<Open>,
+}
+
+/// An open stream.
+#[derive(Debug)]
+struct Open {
+    stream: Stream,
+    /// What came and is no whole event yet.
+    read: Vec<u8>,
+    /// Whether it gave any event.
+    gave: bool,
 }
 
 impl Follower {
@@ -57,7 +75,7 @@ impl Follower {
                 entries(page).0.first().and_then(Event::read)
             }
         };
-        Ok(Self { last: last.map(|event| event.key) })
+        Ok(Self { last: last.map(|event| event.key), stream: None })
     }
 
     /// The last event seen, `provider:id`.
@@ -65,41 +83,58 @@ impl Follower {
         self.last.as_deref()
     }
 
-    /// What came since, the oldest first; perhaps not all of it at once. What is returned counts as
-    /// seen.
+    /// What comes next, the oldest first; at least one. What is returned counts as seen.
     pub(super) async fn next(&mut self, client: &Client) -> Result<Vec<Event>, ClientError> {
-        let mut found = match &self.last {
-            Some(last) => self::page(client, Some(("ending_before", last))).await?.0,
-            None => all(client).await?,
+        loop {
+            let mut open = match self.stream.take() {
+                Some(open) => open,
+                None => self.open(client).await?,
+            };
+            let events = match open.next().await {
+                Ok(Some(events)) => events,
+                // Whoever reads slowly is cut, and finds what comes next at the host.
+                Ok(None) if open.gave => continue,
+                Ok(None) => return Err(open.stream.broken("the stream of events ended")),
+                Err(error) => return Err(error),
+            };
+            self.stream = Some(open);
+            if let Some(newest) = events.last() {
+                self.last = Some(newest.key.clone());
+                return Ok(events);
+            }
+        }
+    }
+
+    async fn open(&self, client: &Client) -> Result<Open, ClientError> {
+        let stream = client.stream(&["events", "stream"], self.last.as_deref()).await?;
+        Ok(Open { stream, read: Vec::new(), gave: false })
+    }
+}
+
+impl Open {
+    /// The whole events of what comes next; `None` at the end of the stream.
+    async fn next(&mut self) -> Result<Option<Vec<Event>>, ClientError> {
+        let read = timeout(SILENT, self.stream.next()).await;
+        let Ok(read) = read else {
+            return Err(self.stream.broken("it gave no sign of life for a minute"));
         };
-        found.reverse();
-        if let Some(newest) = found.last() {
-            self.last = Some(newest.key.clone());
+        let Some(bytes) = read? else { return Ok(None) };
+        self.read.extend_from_slice(&bytes);
+        let mut events = Vec::new();
+        while let Some(end) = self.read.windows(2).position(|pair| pair == b"\n\n") {
+            let whole: Vec<u8> = self.read.drain(..end + 2).collect();
+            events.extend(event(&whole));
         }
-        Ok(found)
+        if self.read.len() > MOST {
+            return Err(self.stream.broken("an event of the stream has no end"));
+        }
+        self.gave |= !events.is_empty();
+        Ok(Some(events))
     }
 }
 
-/// Everything there is, the newest first.
-async fn all(client: &Client) -> Result<Vec<Event>, ClientError> {
-    let mut all: Vec<Event> = Vec::new();
-    loop {
-        let oldest = all.last().map(|event| event.key.clone());
-        let (page, more) = page(client, oldest.as_ref().map(|key| ("starting_after", key))).await?;
-        let ended = page.is_empty() || !more;
-        all.extend(page);
-        if ended {
-            return Ok(all);
-        }
-    }
-}
-
-async fn page(
-    client: &Client,
-    from: Option<(&'static str, &String)>,
-) -> Result<(Vec<Event>, bool), ClientError> {
-    let mut query = vec![("limit", PAGE.to_string())];
-    query.extend(from.map(|(name, key)| (name, key.clone())));
-    let (data, more) = entries(client.get(&["events"], &query).await?);
-    Ok((data.iter().filter_map(Event::read).collect(), more))
+/// The event of a whole block of lines; none in a sign of life.
+fn event(block: &[u8]) -> Option<Event> {
+    let data = block.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"data: "))?;
+    Event::read(&serde_json::from_slice(data).ok()?)
 }

@@ -1,8 +1,8 @@
 //! `signalbox listen`: follows a host's events and hands them on to an application.
 //!
 //! What comes while it does not run is handed on only if `--resume` keeps, or `--after` says, where
-//! it left off. It follows by a cursor, so that a host that was restarted, or gone for a while, leaves
-//! no gap and repeats nothing.
+//! it left off. It follows the host's stream by the id of the last event, so that a host that was
+//! restarted, or gone for a while, leaves no gap and repeats nothing.
 
 mod follow;
 mod forward;
@@ -90,9 +90,6 @@ fn header(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Time between two looks at the host.
-const POLL: Duration = Duration::from_millis(400);
-
 /// Waits after a look that failed: doubled from the first to the last.
 const LOST: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
 
@@ -174,10 +171,6 @@ pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
             }
             Err(error) => return Err(error.into()),
         };
-        if events.is_empty() {
-            tokio::time::sleep(POLL).await;
-            continue;
-        }
         for event in events {
             if left == 0 {
                 break;

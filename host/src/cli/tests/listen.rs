@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse as _;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -14,7 +14,8 @@ use super::super::exit::Exit;
 use super::host::{ENDPOINT, Ran, TOKEN, context, run};
 use crate::config::Environment;
 
-/// Answers of `/events`, in order; what was asked.
+/// Answers of `/events` (the newest first) and of its stream (the same, in order), one after another;
+/// what was asked: the query, or the event to go on behind.
 #[derive(Default)]
 struct Script {
     answers: Mutex<VecDeque<(u16, Vec<Value>)>>,
@@ -38,12 +39,31 @@ async fn start(answers: Vec<(u16, Vec<Value>)>) -> (String, Arc<Script>) {
         }
         Json(json!({"object": "list", "data": data, "has_more": false})).into_response()
     };
+    let stream = |State(script): State<Arc<Script>>,
+                  RawQuery(query): RawQuery,
+                  headers: HeaderMap| async move {
+        let last = headers.get("last-event-id").map(|id| id.to_str().unwrap().to_owned());
+        script.asked.lock().unwrap().push(last.or(query).unwrap_or_default());
+        let answer = script.answers.lock().unwrap().pop_front();
+        let (status, mut data) = answer.unwrap_or((200, vec![]));
+        if status != 200 {
+            let error = json!({"error": {"type": "api_error", "message": "not now"}});
+            return (StatusCode::from_u16(status).unwrap(), error.to_string());
+        }
+        data.reverse();
+        let frame = |event: &Value| {
+            format!("id: stripe:{}\nevent: {}\ndata: {event}\n\n", event["id"], event["type"])
+        };
+        let frames: String = data.iter().map(frame).collect();
+        (StatusCode::OK, format!("retry: 1000\n\n: alive\n\n{frames}"))
+    };
     let one = |Path(id): Path<String>| async move {
         Json(event(id.trim_start_matches("stripe:"), "a.b", "webhook"))
     };
     let raw = |Path(id): Path<String>| async move { format!("{{\"raw\":\"{id}\"}}\n") };
     let app = Router::new()
         .route("/api/v1/events", get(events))
+        .route("/api/v1/events/stream", get(stream))
         .route("/api/v1/events/{id}", get(one))
         .route("/api/v1/events/{id}/raw", get(raw))
         .with_state(Arc::clone(&script));
@@ -84,8 +104,8 @@ async fn a_host_that_was_gone_leaves_no_gap_and_repeats_nothing() {
     );
     let asked = script.asked.lock().unwrap().clone();
     assert_eq!(asked[0], "limit=1");
-    assert_eq!(asked[1..3], ["limit=100&ending_before=stripe%3Ae0"; 2]);
-    assert_eq!(asked[3..5], ["limit=100&ending_before=stripe%3Ae2"; 2]);
+    // After the second answer the stream ended, and after the first and the third the host was gone.
+    assert_eq!(asked[1..], ["stripe:e0", "stripe:e0", "stripe:e2", "stripe:e2"]);
 }
 
 #[tokio::test]
@@ -100,11 +120,11 @@ async fn a_place_that_is_kept_is_gone_on_from() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "stripe:e1");
     let (url, script) = start(vec![newer("e2")]).await;
     assert!(listen(&url, &resume).await.stdout.contains("[e2]"));
-    assert_eq!(*script.asked.lock().unwrap(), ["limit=100&ending_before=stripe%3Ae1"]);
+    assert_eq!(*script.asked.lock().unwrap(), ["stripe:e1"]);
     std::fs::write(&file, "").unwrap();
     let (url, script) = start(vec![newer("e3")]).await;
     assert!(listen(&url, &resume).await.stdout.contains("[e3]"));
-    assert_eq!(*script.asked.lock().unwrap(), ["limit=100"]);
+    assert_eq!(*script.asked.lock().unwrap(), ["from=oldest"]);
 }
 
 #[tokio::test]

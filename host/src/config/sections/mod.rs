@@ -51,6 +51,7 @@ pub(super) fn config(mut root: Table<'_>) -> Config {
         log: log(root.table("log")),
         ..Config::default()
     };
+    reconcile::check_dedupe(&root, &config);
     root.finish();
     config
 }

@@ -109,3 +109,37 @@ fn reconciliation_is_on_and_its_times_are_bounded() {
         assert_eq!(found, [format!("signalbox.toml:2: {expected}")]);
     }
 }
+
+#[test]
+fn what_stripe_lists_must_still_be_known_as_a_duplicate() {
+    let text = |store: &str, reconcile: &str, account: &str| {
+        format!(
+            "[store]\nretain_for = \"7d\"\n{store}\n[reconcile]\n{reconcile}\n\
+             [[stripe.account]]\napi_key = \"sk_live_1\"\n{account}\n"
+        )
+    };
+    let told = |known: &str, overlap: &str| {
+        format!(
+            "signalbox.toml:3: `store.dedupe_for`: {known} is shorter than the 30d for which Stripe \
+             lists an event and `reconcile.overlap` ({overlap}): one that is found again would no \
+             longer be known as a duplicate, and be handled twice; make it 31d or more, or set \
+             `reconcile.enabled = false`"
+        )
+    };
+    let (week, month) = ("dedupe_for = \"7d\"", "dedupe_for = \"30d\"");
+    assert_eq!(problems(&text(week, "", ""), []), [told("7d", "10m")]);
+    assert_eq!(problems(&text(month, "", ""), []), [told("30d", "10m")]);
+    assert_eq!(problems(&text(month, "overlap = \"1d\"", ""), []), [told("30d", "1d")]);
+    for good in [
+        text(month, "overlap = \"0s\"", ""),
+        text("dedupe_for = \"31d\"", "overlap = \"1d\"", ""),
+        // Nothing is looked for.
+        text(week, "enabled = false", ""),
+        text(week, "", "reconcile = false"),
+        "[store]\nretain_for = \"7d\"\ndedupe_for = \"7d\"\n".to_owned(),
+        // As it is by default.
+        text("", "", ""),
+    ] {
+        assert_eq!(problems(&good, []), Vec::<String>::new(), "{good}");
+    }
+}

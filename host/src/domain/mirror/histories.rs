@@ -1,6 +1,8 @@
 //! Every order in which the events of a causally valid history can come: what is held in the end is
 //! the truth, or it says that it may not be.
 
+mod refetched;
+
 use std::collections::BTreeMap;
 
 use super::tests::{opened, state};
@@ -9,7 +11,7 @@ use super::*;
 /// What is done to the object: `a` has three values, `m.k` two, so that most longer histories come
 /// back to a content they had.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Step {
+pub(crate) enum Step {
     Create,
     /// `a` goes on by one or two.
     Turn(u8),
@@ -20,10 +22,10 @@ enum Step {
     Delete,
 }
 
-const UPDATES: [Step; 4] = [Step::Turn(1), Step::Turn(2), Step::Flip, Step::Both];
+pub(crate) const UPDATES: [Step; 4] = [Step::Turn(1), Step::Turn(2), Step::Flip, Step::Both];
 
 /// A history: its first event may be a birth, its last an end.
-fn histories(updates: usize, each: &mut dyn FnMut(&[Step])) {
+pub(crate) fn histories(updates: usize, each: &mut dyn FnMut(&[Step])) {
     let mut steps = Vec::new();
     extend(updates, &mut steps, each);
 }
@@ -72,6 +74,8 @@ fn events(steps: &[Step], seconds: &[u64]) -> Vec<State> {
 struct Tally {
     orders: u64,
     ambiguous: u64,
+    /// As fetching everything anew would leave it, once what was in doubt was fetched.
+    as_fetched: u64,
     /// Right so far, whenever an event came.
     prefixes: u64,
     prefixes_ambiguous: u64,
@@ -101,7 +105,7 @@ fn play(events: &[State], order: &[usize], again: u64, tally: &mut Tally) {
         let right = held.state().content == events[newest].content;
         tally.prefixes_mistaken += u64::from(!right && !held.ambiguous);
     }
-    let (held, truth) = (held.unwrap(), events.last().unwrap());
+    let (mut held, truth) = (held.unwrap(), events.last().unwrap());
     tally.orders += 1;
     tally.ambiguous += u64::from(held.ambiguous);
     let right =
@@ -112,9 +116,11 @@ fn play(events: &[State], order: &[usize], again: u64, tally: &mut Tally) {
     );
     // An end is never in doubt.
     assert!(truth.stage != Stage::Gone || held.deleted());
+    refetched::settle(&mut held, truth);
+    tally.as_fetched += 1;
 }
 
-fn permutations(count: usize, each: &mut dyn FnMut(&[usize])) {
+pub(crate) fn permutations(count: usize, each: &mut dyn FnMut(&[usize])) {
     let mut order: Vec<usize> = (0..count).collect();
     heap(count, &mut order, each);
 }
@@ -132,7 +138,7 @@ fn heap(count: usize, order: &mut [usize], each: &mut dyn FnMut(&[usize])) {
 }
 
 /// All ways to spread `count` events over one second, two or three.
-fn seconds(count: usize, each: &mut dyn FnMut(&[u64])) {
+pub(crate) fn seconds(count: usize, each: &mut dyn FnMut(&[u64])) {
     for cut in 0..count {
         let spread = |at: usize| u64::from(at > cut);
         each(&(0..count).map(spread).collect::<Vec<_>>());
@@ -140,7 +146,7 @@ fn seconds(count: usize, each: &mut dyn FnMut(&[u64])) {
 }
 
 /// With or without the birth, with or without the end.
-fn whole(updates: &[Step], variant: u8) -> Vec<Step> {
+pub(crate) fn whole(updates: &[Step], variant: u8) -> Vec<Step> {
     let mut steps = updates.to_vec();
     if variant & 1 == 1 {
         steps.insert(0, Step::Create);
@@ -155,10 +161,12 @@ fn show(name: &str, tally: &Tally) {
     #[expect(clippy::cast_precision_loss, reason = "a share for people")]
     let share = |part: u64, of: u64| 100.0 * part as f64 / of.max(1) as f64;
     println!(
-        "{name}: {} orders, {:.2} % ambiguous in the end; on the way {:.2} % ambiguous, {:.2} % \
+        "{name}: {} orders, {:.2} % ambiguous in the end, {} as a fetch of everything once those \
+         were fetched; on the way {:.2} % ambiguous, {:.2} % \
          that look like another whole history",
         tally.orders,
         share(tally.ambiguous, tally.orders),
+        tally.as_fetched,
         share(tally.prefixes_ambiguous, tally.prefixes),
         share(tally.prefixes_mistaken, tally.prefixes),
     );

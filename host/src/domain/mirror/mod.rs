@@ -8,17 +8,21 @@
 //! - An older moment never overwrites a newer one. It may still tell where the newer one began.
 //! - What is gone stays gone. Only the birth of another object under the same identifier brings it
 //!   back: a `created` of a later second, or a state that says it was made later.
+//! - A state whose body is not kept is ambiguous for as long as it is held to be the last: what is shown
+//!   is the one before.
 //! - A state that an event merely contains may have been old by then: it never overwrites the state of
 //!   an event about the object of the same moment, nor clears an ambiguity.
 //! - A fetched state holds for the moments around its fetch ([`CLOCK_SKEW`]), and only if all that is
-//!   held came before the fetch began.
+//!   held came before the fetch began. An event of those moments that shows another state may have
+//!   come about before the fetch or after it, and what was known of the order before is gone: it is
+//!   ambiguous, whatever it tells of the change, and the next fetch knows.
 //!
 //! Not where any of it is kept (`store`), and not what an event shows (`provider`).
 
 mod solve;
 
 #[cfg(test)]
-mod histories;
+pub(crate) mod histories;
 #[cfg(test)]
 mod tests;
 
@@ -51,7 +55,8 @@ pub struct State {
     pub stage: Stage,
     /// How it came here.
     pub origin: Origin,
-    /// Whether it holds no more than that the object is gone.
+    /// Whether it holds no more than that the object is gone; of one that is not gone, that its body
+    /// was too large to be kept ([`State::unkept`]).
     pub stub: bool,
     /// When the object says it was made.
     pub born: Option<Timestamp>,
@@ -61,6 +66,15 @@ pub struct State {
     pub content: ContentDigest,
     /// Body and previous values, packed as who keeps them likes it.
     pub packed: Bytes,
+}
+
+impl State {
+    /// Whether its body is not here: it was too large. What the event tells of the order holds all
+    /// the same.
+    #[must_use]
+    pub fn unkept(&self) -> bool {
+        self.stub && self.stage != Stage::Gone
+    }
 }
 
 /// A body, and what an event says was there before.
@@ -132,6 +146,7 @@ impl Mirrored {
             states: Vec::new(),
         };
         new.hold(state);
+        new.ambiguous = new.held.unkept();
         new
     }
 
@@ -157,9 +172,12 @@ impl Mirrored {
     }
 
     /// Take in a state that an event shows.
-    pub fn fold(&mut self, new: State, open: Open<'_>) -> Folded {
+    pub fn fold(&mut self, mut new: State, open: Open<'_>) -> Folded {
         if self.states.iter().any(|state| state.event == new.event && !new.event.is_empty()) {
             return Folded::Unchanged;
+        }
+        if new.unkept() {
+            new.packed = self.held.packed.clone();
         }
         let folded = match (self.deleted(), new.stage == Stage::Gone) {
             (true, true) => self.gone_again(new),
@@ -167,6 +185,7 @@ impl Mirrored {
             (false, true) => self.end(new),
             (false, false) => self.next(new, open),
         };
+        self.ambiguous |= self.held.unkept();
         debug_assert_eq!(self.states.get(self.current), Some(&self.held));
         folded
     }
@@ -265,7 +284,7 @@ impl Mirrored {
         // A deletion that did not show the object: the latest state before it does.
         let shown = self.anchor.map(|anchor| anchor.as_of);
         let better = held.stub && new.as_of <= held.as_of && shown.is_none_or(|at| at < new.as_of);
-        if !better {
+        if !better || new.unkept() {
             return Folded::Unchanged;
         }
         self.anchor = Some(Anchor { as_of: new.as_of, content: None });
@@ -303,7 +322,9 @@ impl Mirrored {
             return Folded::Unchanged;
         }
         if new.as_of > self.until {
-            let content = (!self.ambiguous).then_some(self.state().content);
+            // What was fetched may have changed until the end of its moments.
+            let fetched = self.states.iter().any(|state| state.origin == Origin::Fetched);
+            let content = (!self.ambiguous && !fetched).then_some(self.state().content);
             self.anchor = Some(Anchor { as_of: self.until, content });
             self.ambiguous &= embedded;
             self.replace(new);
@@ -313,7 +334,8 @@ impl Mirrored {
             return if embedded { Folded::Unchanged } else { self.earlier(&new, open) };
         }
         if embedded {
-            if self.states.iter().any(|state| state.origin != Origin::Embedded) {
+            // Beside a fetched one alone it may be the later.
+            if self.states.iter().any(|state| state.origin == Origin::Event) {
                 return Folded::Unchanged;
             }
         } else {
@@ -334,7 +356,8 @@ impl Mirrored {
     fn earlier(&mut self, new: &State, open: Open<'_>) -> Folded {
         self.note_birth(new);
         let anchor = match self.anchor {
-            Some(anchor) if anchor.as_of > new.as_of => return Folded::Unchanged,
+            // What its moment came to was perhaps told by what came before, and that is new now.
+            Some(anchor) if anchor.as_of > new.as_of => Anchor { content: None, ..anchor },
             // Which of two of one moment was the last is not gone into.
             Some(anchor) if anchor.as_of == new.as_of && anchor.content != Some(new.content) => {
                 Anchor { as_of: new.as_of, content: None }
@@ -375,19 +398,16 @@ impl Mirrored {
         let choice = [newest, before].into_iter().find(|place| solved.last.contains(place));
         self.choose(choice.or_else(|| solved.last.last().copied()).unwrap_or(newest));
         self.ambiguous = !solved.sure;
-        if solved.sure && self.state().origin == Origin::Event {
-            self.let_go_of_fetched();
+        let fetched = self.states.iter().rposition(|state| state.origin == Origin::Fetched);
+        if let Some((place, fetched)) = fetched.and_then(|at| self.states.get(at).map(|s| (at, s)))
+        {
+            // Events that led to it are no longer held: those that are left may seem to lead on from
+            // it, or round to where they began. Only what shows nothing else leaves no doubt.
+            let same = self.states.iter().all(|state| state.content == fetched.content);
+            if same {
+                self.choose(place);
+            }
+            self.ambiguous = !same;
         }
-    }
-
-    /// Once an event is known to be the last, its own second is what others are compared with.
-    fn let_go_of_fetched(&mut self) {
-        if self.states.iter().all(|state| state.origin == Origin::Event) {
-            return;
-        }
-        let held = self.state().clone();
-        self.states.retain(|state| state.as_of == held.as_of && state.origin == Origin::Event);
-        self.choose(self.states.iter().position(|state| *state == held).unwrap_or(0));
-        self.until = held.as_of;
     }
 }

@@ -91,6 +91,9 @@ fn step(state: &State, before: Option<ContentDigest>, after: ContentDigest) -> S
 
 /// The steps by the members that were named as changed; `None` where none was.
 fn named(states: &[State], open: Open<'_>) -> Option<Vec<Step>> {
+    if states.iter().any(State::unkept) {
+        return None;
+    }
     let opened: Option<Vec<_>> = states.iter().map(|state| open(&state.packed)).collect();
     let opened = opened?;
     let mut texts = Vec::with_capacity(opened.len());

@@ -241,14 +241,27 @@ fn a_fetched_state_wins_only_if_all_that_is_held_came_before_it_began() {
     late.as_of = Timestamp::from_secs(1_999);
     seen.fold(late.clone(), &opened);
     assert!(seen.ambiguous);
-    // An event that leads on from what was fetched is the later one, and then its second counts.
+    // Even one that seems to lead on from what was fetched: what led to it is not known any more.
     let mut next = live("4", 0, "{\"a\":8}", Some("{\"a\":1}"));
     next.as_of = Timestamp::from_secs(1_999);
+    let mut led = held.clone();
+    led.fold(next.clone(), &opened);
+    assert!(led.ambiguous && led.state().event == "4");
+    // What an event merely contains may be the later one too, if none is about the object.
+    let mut inside = held.clone();
+    inside.fold(State { origin: Origin::Embedded, ..next.clone() }, &opened);
+    assert!(inside.ambiguous);
+    // One that shows what was fetched leaves no doubt, and what was fetched stays.
+    let mut same = live("5", 0, "{ \"a\": 1 }", Some("{\"a\":8}"));
+    same.as_of = Timestamp::from_secs(1_999);
+    held.fold(same, &opened);
+    assert!(!held.ambiguous && held.state().origin == Origin::Fetched);
+    // After the moments around the fetch an event's own second counts again.
+    next.as_of = Timestamp::from_secs(2_007);
     held.fold(next, &opened);
-    assert!(!held.ambiguous && held.until == Timestamp::from_secs(1_999));
-    late.as_of = Timestamp::from_secs(2_000);
-    held.fold(late, &opened);
-    assert_eq!(held.state().event, "3");
+    assert!(!held.ambiguous && held.until == Timestamp::from_secs(2_007));
+    held.fold(State { event: "6".to_owned(), ..late }, &opened);
+    assert_eq!(held.state().event, "4");
     assert_eq!(held.fetched(Timestamp::from_secs(2_002), None), FetchEnd::Held);
     assert!(held.deleted(), "the provider has no such object");
 }
@@ -264,4 +277,60 @@ fn more_states_of_a_second_than_are_kept_are_ambiguous() {
     }
     held.fold(live("next", 2, "{\"a\":0}", None), &opened);
     assert!(!held.ambiguous && !held.full);
+}
+
+#[test]
+fn what_a_moment_came_to_is_not_sure_any_more_once_what_led_to_it_is_told() {
+    let turn = |event: &str, second: u64, from: u8, to: u8| {
+        live(event, second, &format!("{{\"a\":{to}}}"), Some(&format!("{{\"a\":{from}}}")))
+    };
+    // 0 and 1 in turn, two changes a second. The last of the first second comes late, so that the
+    // second one seems to end where it began, and the third with it.
+    let first = turn("1", 1, 0, 1);
+    let [late, up, down] = [turn("2", 1, 1, 0), turn("3", 2, 0, 1), turn("4", 2, 1, 0)];
+    let [again, last] = [turn("5", 3, 0, 1), turn("6", 3, 1, 0)];
+    let before = [first, down, up, last];
+    for late_first in [true, false] {
+        let mut states = before.to_vec();
+        let rest = [late.clone(), again.clone()];
+        states.extend(if late_first { rest.to_vec() } else { rest.into_iter().rev().collect() });
+        let (held, ambiguous) = after(&states);
+        assert!(held == "{\"a\":0}" || ambiguous, "{late_first}: {held}");
+    }
+}
+
+#[test]
+fn a_state_whose_body_is_not_kept_is_in_doubt_for_as_long_as_it_is_the_last() {
+    let large = |event: &str, second: u64, body: &str, previous: Option<&str>| State {
+        stub: true,
+        packed: pack("{}", None),
+        ..live(event, second, body, previous)
+    };
+    let (one, two) = (live("1", 1, "{\"a\":1}", None), large("2", 3, "{\"a\":2}", None));
+    for states in [[&one, &two], [&two, &one]] {
+        let held = hold(&states.map(State::clone));
+        assert!(held.ambiguous && held.state().event == "2" && !held.deleted());
+    }
+    assert_eq!(after(&[one.clone(), two.clone()]), perhaps("{\"a\":1}"), "what is known is shown");
+    // One that is older, or came before it within the second, settles nothing.
+    let (older, before) = (live("3", 2, "{\"a\":7}", None), live("4", 3, "{\"a\":8}", None));
+    assert!(after(&[one.clone(), two.clone(), older]).1);
+    assert!(after(&[one.clone(), two.clone(), before.clone()]).1);
+    let next = large("5", 3, "{\"a\":9}", Some("{\"a\":8}"));
+    for states in [[&before, &next], [&next, &before]] {
+        assert!(hold(&states.map(State::clone)).ambiguous);
+    }
+    // One that leads on from it is the last, and is here.
+    let led = live("6", 3, "{\"a\":3}", Some("{\"a\":2}"));
+    assert_eq!(after(&[one.clone(), two.clone(), led]), is("{\"a\":3}"));
+    let later = live("7", 4, "{\"a\":4}", None);
+    assert_eq!(after(&[one.clone(), two.clone(), later]), is("{\"a\":4}"));
+    // An end is one whatever its size, and a fetch knows.
+    let end = State { stage: Stage::Gone, ..large("8", 5, "{\"a\":5}", None) };
+    let held = hold(&[one.clone(), end]);
+    assert!(held.deleted() && !held.ambiguous);
+    let mut held = hold(&[one.clone(), two]);
+    let found = State { event: String::new(), ..live("", 0, "{\"a\":2}", None) };
+    assert_eq!(held.fetched(Timestamp::from_secs(2_001), Some(found)), FetchEnd::Held);
+    assert!(!held.ambiguous);
 }

@@ -49,7 +49,7 @@ pub(super) async fn start(
         let Wanted { kinds, account, restart, .. } = wanted;
         let wish = Wish { kinds, account, since, restart };
         backfill.check(&wish).map_err(|error| {
-            let name = if matches!(error, BadWish::Kind(_)) { "kinds" } else { "account" };
+            let name = if matches!(error, BadWish::Kind(..)) { "kinds" } else { "account" };
             invalid(name, error)
         })?;
         operations::start(&app, "backfill", move |_, operation| async move {

@@ -97,6 +97,12 @@ impl Shared {
         })
     }
 
+    /// The event as it is shown, as text of one line.
+    pub(super) async fn event_json(&self, stored: &StoredEvent) -> Option<String> {
+        let view = self.view(stored).await.ok()?;
+        serde_json::to_string(&view).ok()
+    }
+
     /// The event that `text` names: its id alone, `provider:id`, or `provider.id` as in the ids of
     /// deliveries. The provider of an event that was made here is a plugin or signalbox itself.
     pub(super) async fn find_event(

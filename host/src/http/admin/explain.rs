@@ -140,9 +140,8 @@ fn note(
     }
     match (one.matches(), delivered) {
         (true, false) => Some(twin.map_or_else(|| format!(
-            "it wants the event now and has no delivery of it: it was loaded later, changed since, or \
-             was given a thin event that tells of the same change; `signalbox events replay {id} \
-             --plugin {plugin}` makes one"
+            "it wants the event now and has no delivery of it: it was loaded later or changed since; \
+             `signalbox events replay {id} --plugin {plugin}` makes one"
         ), |twin| format!("it was given {}, which tells of the same change", twin.id))),
         (false, true) => {
             Some("it has a delivery, and would get none now: it changed since".to_owned())
@@ -229,7 +228,12 @@ pub(super) async fn show(State(app): State<App>, Name(id): Name, params: Params)
     let explained = table.explain(event);
     let delivered = |name: &PluginName| deliveries.iter().any(|d| d.id.plugin == *name);
     let provider = app.deps.providers.get(&event.key.provider);
-    let twin = provider.and_then(|provider| provider.thin(event)?.twin);
+    let mut twin = provider.and_then(|provider| provider.thin(event)?.twin);
+    if twin.is_none() {
+        // It is named by the other one, if that came first.
+        let by = app.deps.store.spared_by(&event.key).await?;
+        twin = by.map(|by| by.event.key.clone());
+    }
     let of_twin = match &twin {
         Some(twin) => app.all_deliveries(twin).await?,
         None => Vec::new(),

@@ -35,6 +35,7 @@ mod reply;
 mod requests;
 pub(crate) mod runs;
 mod shadow;
+mod stream;
 mod walk;
 
 #[cfg(test)]
@@ -54,6 +55,7 @@ use axum::routing::{delete, get, post};
 use hyper::body::Incoming;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::service::TowerToHyperService;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -150,6 +152,8 @@ struct Shared {
     idempotency: Idempotency,
     replay: Replay,
     operations: Operations,
+    /// Streams that may still be opened.
+    streams: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -161,7 +165,8 @@ impl Shared {
             clock: Arc::clone(&deps.clock),
         });
         let (idempotency, operations) = (Idempotency::default(), Operations::default());
-        Self { deps, config, idempotency, replay, operations }
+        let streams = Arc::new(Semaphore::new(stream::MOST_STREAMS));
+        Self { deps, config, idempotency, replay, operations, streams }
     }
 }
 
@@ -226,6 +231,7 @@ fn too_long() -> Problem {
 fn router(app: App) -> Router {
     let api = Router::new()
         .route("/events", get(events::list))
+        .route("/events/stream", get(stream::stream))
         .route("/events/{id}", get(events::show))
         .route("/events/{id}/raw", get(events::raw))
         .route("/events/{id}/explain", get(explain::show))

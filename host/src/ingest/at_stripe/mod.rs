@@ -8,10 +8,11 @@
 //! Everything is checked before Stripe is called. A new endpoint is durable here, as `creating`,
 //! before Stripe is asked to make it, and the UUID of its URL is the idempotency key: asking again
 //! makes no second one and answers its secret again. So whatever happens between the two, either
-//! the call is known to have done nothing (then the row goes too), or [`AtStripe::sync`] finds the
-//! row and finishes or undoes it. A change is made at Stripe first; what was not noted here after
+//! the call is known to have done nothing (then the row goes too), or the next start ([`Begun`]) or
+//! [`AtStripe::sync`] finds the row and finishes or undoes it. A change is made at Stripe first; what was not noted here after
 //! that, `sync` takes over from Stripe.
 
+mod begun;
 mod plan;
 mod roll;
 mod sync;
@@ -34,6 +35,7 @@ use crate::domain::endpoint::{Endpoint, EndpointId, EndpointStatus, Origin, Secr
 use crate::stripe::{Account, Accounts, ApiError, Authority, Call, List, Mode, StripeApi};
 use wire::Remote;
 
+pub use begun::Begun;
 pub use plan::{
     DJSTRIPE_KEY, Fields, MAX_DESCRIPTION, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE,
     MAX_URL, OWN_KEY, Unfit,
@@ -99,8 +101,8 @@ pub enum AtStripeError {
     Stripe(#[from] ApiError),
     /// It is not known what Stripe did.
     #[error(
-        "it is not known whether Stripe made the endpoint {id} ({error}); `signalbox endpoints sync` \
-         finishes it, `signalbox endpoints delete {id}` undoes it"
+        "it is not known whether Stripe made the endpoint {id} ({error}); `signalbox endpoints sync`, \
+         or the next start, finishes it, `signalbox endpoints delete {id}` undoes it"
     )]
     Open {
         /// The endpoint, `creating` until then.
@@ -111,6 +113,14 @@ pub enum AtStripeError {
     /// What is there stands against it.
     #[error("{0}")]
     Conflict(String),
+}
+
+/// Whether the making of an endpoint was asked for before: then Stripe may have done it, whatever it
+/// answers now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    First,
+    Again,
 }
 
 fn unfit(param: &str, message: impl Into<String>) -> AtStripeError {
@@ -243,7 +253,7 @@ impl AtStripe {
         // A key that may not, or a network that is not there, shows before anything is prepared.
         self.listed(&authority).await?;
         let endpoint = self.inner.endpoints.add(endpoint).await?;
-        self.finish(&endpoint, &authority).await
+        self.finish(&endpoint, &authority, Asked::First).await
     }
 
     /// Ask Stripe for an endpoint that is prepared here, or for the answer that was lost.
@@ -251,6 +261,7 @@ impl AtStripe {
         &self,
         endpoint: &Endpoint,
         authority: &Authority,
+        asked: Asked,
     ) -> Result<Arc<Endpoint>, AtStripeError> {
         let id = endpoint.id;
         let there = endpoint.at_provider.clone().unwrap_or_default();
@@ -259,7 +270,11 @@ impl AtStripe {
             Ok(made) => return self.made(id, &made).await,
             Err(error) => error,
         };
-        if may_have_been_done(&error) {
+        let again = asked == Asked::Again;
+        if again && error.is_passing() {
+            return Err(AtStripeError::Open { id, error });
+        }
+        if again || may_have_been_done(&error) {
             // Whether it is there can be seen, if Stripe can be asked at all.
             let Ok(all) = self.listed(authority).await else {
                 return Err(AtStripeError::Open { id, error });

@@ -5,17 +5,14 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 
+use super::begun::Recovered;
 use super::wire::Remote;
 use super::{AtStripe, AtStripeError};
 use crate::domain::endpoint::{AtProvider, Endpoint, EndpointId, EndpointStatus, Origin};
 use crate::stripe::{Account, Authority};
-
-/// How long a lost answer can be asked for again: Stripe forgets idempotency keys after a day.
-const ANSWER_KEPT: Duration = Duration::from_secs(23 * 3_600);
 
 /// Which endpoints at Stripe that say they are signalbox's, and are not known here, are taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -179,46 +176,27 @@ impl Run<'_> {
         all: &[Remote],
         told: &mut HashSet<String>,
     ) -> Result<(), AtStripeError> {
-        let age = self.at_stripe.inner.clock.now().since(endpoint.created_at);
         let there = endpoint.at_provider.clone().unwrap_or_default();
-        let made = all.iter().filter(|remote| remote.marked() == Some(endpoint.id));
-        let made: Vec<String> = made.map(|remote| remote.id.clone()).collect();
-        told.extend(made.iter().cloned());
-        if age < ANSWER_KEPT {
-            let mut id = made.first().cloned();
-            let (mut outcome, mut note) = (SyncOutcome::Finished, None);
-            if !self.wish.dry_run {
-                match self.at_stripe.finish(endpoint, authority).await {
-                    Ok(finished) => {
-                        id = finished.at_provider.as_ref().and_then(|there| there.id.clone());
-                        told.extend(id.clone());
-                    }
-                    // Stripe's last word on it: nothing is left on either side.
-                    Err(AtStripeError::Stripe(error)) => {
-                        (outcome, note) = (SyncOutcome::Undone, Some(error.to_string()));
-                    }
-                    Err(other) => return Err(other),
-                }
+        let made: Vec<&Remote> =
+            all.iter().filter(|remote| remote.marked() == Some(endpoint.id)).collect();
+        told.extend(made.iter().map(|remote| remote.id.clone()));
+        let mut id = made.first().map(|remote| remote.id.clone());
+        let recovered = if !self.wish.dry_run {
+            self.at_stripe.recover(endpoint, authority, &made).await?
+        } else if self.at_stripe.can_be_finished(endpoint) {
+            Recovered::Finished(id.clone())
+        } else {
+            Recovered::Undone("it was begun more than a day ago and its secret is lost".to_owned())
+        };
+        let (outcome, note) = match recovered {
+            Recovered::Finished(there) => {
+                told.extend(there.clone());
+                id = there;
+                (SyncOutcome::Finished, None)
             }
-            self.tell(Some(endpoint.id), id, &there.url, outcome, note);
-            return Ok(());
-        }
-        // Its secret can no longer be had: an endpoint without one proves nothing.
-        if !self.wish.dry_run {
-            for id in &made {
-                self.at_stripe.gone(authority, id).await?;
-            }
-            self.at_stripe.inner.endpoints.delete(endpoint.id).await?;
-        }
-        let note = "it was begun more than a day ago and its secret is lost; make it again";
-        let note = Some(note.to_owned());
-        self.tell(
-            Some(endpoint.id),
-            made.into_iter().next(),
-            &there.url,
-            SyncOutcome::Undone,
-            note,
-        );
+            Recovered::Undone(why) => (SyncOutcome::Undone, Some(why)),
+        };
+        self.tell(Some(endpoint.id), id, &there.url, outcome, note);
         Ok(())
     }
 

@@ -213,6 +213,14 @@ impl CursorStore for Marks {
         self.0.lock().unwrap().insert(name.to_owned(), mark);
         Ok(())
     }
+
+    async fn place(&self, _: &str) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    async fn set_place(&self, _: &str, _: Option<&str>) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::domain::object::ObjectKey;
+use crate::refresh::kinds;
 use crate::store::cursors::CursorStore;
 
 /// A list of customers, two to a page; the `n`th was made in the second `n`.
@@ -12,6 +13,8 @@ struct Lists {
     customers: Mutex<BTreeSet<u64>>,
     /// Pages until the list fails.
     left: Mutex<Option<u32>>,
+    /// Quotes, which no moment bounds.
+    quotes: Mutex<BTreeSet<u64>>,
     asked: Mutex<Vec<String>>,
 }
 
@@ -22,7 +25,10 @@ impl Calls for Lists {
         let (from, to) = (number("created[gte]"), number("created[lte]"));
         let asked = format!("{authority} {} {from:?} {to:?}", call.path());
         self.asked.lock().unwrap().push(asked);
-        if call.path() != "/v1/customers" {
+        let quotes = call.path() == "/v1/quotes";
+        if quotes {
+            assert_eq!((from, to), (None, None), "Stripe refuses what it does not know");
+        } else if call.path() != "/v1/customers" {
             let (account, message) = (authority.account().name.clone(), String::new());
             return Err(ApiError::Forbidden { account, message, code: None });
         }
@@ -31,7 +37,11 @@ impl Calls for Lists {
             *left = more.ok_or(ApiError::Timeout { within: Duration::from_secs(1) })?;
         }
         let after = call.parameter("starting_after").map(|id| id[4..].parse::<u64>().unwrap());
-        let customers = self.customers.lock().unwrap();
+        let customers = if quotes { &self.quotes } else { &self.customers }.lock().unwrap();
+        if let Some(gone) = after.filter(|after| !customers.contains(after)) {
+            let message = format!("No such object: {gone}");
+            return Err(ApiError::NotFound { message, code: None });
+        }
         let mut fitting: Vec<_> = customers
             .iter()
             .rev()
@@ -40,8 +50,10 @@ impl Calls for Lists {
             .collect();
         let more = fitting.len() > 2;
         fitting.truncate(2);
-        let object =
-            |n| format!(r#"{{"id":"cus_{n}","object":"customer","created":{n},"x":1.50}}"#);
+        let object = |n| {
+            let (id, kind) = if quotes { ("qts", "quote") } else { ("cus", "customer") };
+            format!(r#"{{"id":"{id}_{n}","object":"{kind}","created":{n},"x":1.50}}"#)
+        };
         let data: Vec<_> = fitting.into_iter().map(object).collect();
         let body = format!(r#"{{"data":[{}],"has_more":{more}}}"#, data.join(","));
         Ok(Answer { request_id: None, date: None, body: Bytes::from(body) })
@@ -58,6 +70,7 @@ fn filling() -> Filling {
     let setup = Setup::new(&["default"], None, RefreshConfig::default());
     let lists = Arc::<Lists>::default();
     lists.customers.lock().unwrap().extend(1..=7);
+    lists.quotes.lock().unwrap().extend(1..=7);
     let backfill = Backfill {
         calls: lists.clone(),
         accounts: setup.core.deps.accounts.clone(),
@@ -135,6 +148,36 @@ async fn a_run_that_broke_goes_on_where_the_mirror_has_all_above() {
 }
 
 #[tokio::test]
+async fn a_list_without_times_is_gone_on_with_behind_its_last_object() {
+    let filling = filling();
+    let quotes = || Wish { kinds: vec!["quote".to_owned()], ..Wish::default() };
+    let key = |n: u64| ObjectKey { account: None, ..object_key("quote", &format!("qts_{n}")) };
+    let held = async |n| ObjectStore::object(&*filling.setup.store, &key(n)).await.unwrap();
+    *filling.lists.left.lock().unwrap() = Some(2);
+    assert!(filling.run(&quotes()).await.error.is_some());
+    assert!(held(4).await.is_some() && held(3).await.is_none());
+    *filling.lists.left.lock().unwrap() = None;
+    let filled = filling.run(&quotes()).await;
+    assert_eq!((filled.listed, filled.held, filled.resumed, filled.error), (3, 3, true, None));
+    assert!(held(1).await.is_some());
+    // Ended: the next begins with the newest, whatever bound is named; and so does one told to.
+    let since = Wish { since: Some(Timestamp::from_secs(6)), ..quotes() };
+    assert_eq!(filling.run(&since).await.listed, 7);
+    *filling.lists.left.lock().unwrap() = Some(1);
+    assert!(filling.run(&quotes()).await.error.is_some());
+    *filling.lists.left.lock().unwrap() = None;
+    let filled = filling.run(&Wish { restart: true, ..quotes() }).await;
+    assert_eq!((filled.listed, filled.resumed), (7, false));
+    // Where it was is gone at Stripe.
+    *filling.lists.left.lock().unwrap() = Some(2);
+    assert!(filling.run(&quotes()).await.error.is_some());
+    *filling.lists.left.lock().unwrap() = None;
+    filling.lists.quotes.lock().unwrap().remove(&4);
+    let filled = filling.run(&quotes()).await;
+    assert_eq!((filled.listed, filled.resumed, filled.error), (6, false, None));
+}
+
+#[tokio::test]
 async fn what_came_meanwhile_is_newer_and_stays() {
     let filling = filling();
     let mut event = state("customer", "cus_4", 9);
@@ -150,9 +193,9 @@ async fn what_came_meanwhile_is_newer_and_stays() {
 async fn kinds_an_account_has_not_are_left_out_unless_they_were_named() {
     let filling = filling();
     let all = filling.backfill.run(&Wish::default(), &|_, _| true).await;
-    assert_eq!(all.len(), KINDS.len());
+    assert_eq!(all.len(), kinds::listed().count());
     assert!(all.iter().all(|one| one.error.is_none()));
-    assert_eq!(all.iter().filter(|one| one.left_out.is_none()).count(), 1);
+    assert_eq!(all.iter().filter(|one| one.left_out.is_none()).count(), 2);
     let named = filling.run(&Wish { kinds: vec!["charge".to_owned()], ..Wish::default() }).await;
     assert!(named.error.is_some() && named.left_out.is_none());
 }
@@ -177,7 +220,9 @@ fn a_wish_that_cannot_be_done_is_refused_with_the_remedy() {
     assert!(kind.contains("`card`") && kind.contains("customer, product"), "{kind}");
     let account = check(Wish { account: Some("x".to_owned()), ..Wish::default() }).unwrap_err();
     assert!(account.contains("[[stripe.account]]"), "{account}");
-    for kind in KINDS {
-        assert!(paths::collection(kind).is_some(), "{kind}");
+    let kind = check(Wish { kinds: vec!["mandate".to_owned()], ..Wish::default() }).unwrap_err();
+    assert!(kind.contains("Stripe has no list of them"), "{kind}");
+    for kind in ["quote", "payment_link", "tax_id"] {
+        assert_eq!(check(Wish { kinds: vec![kind.to_owned()], ..Wish::default() }), Ok(()));
     }
 }

@@ -45,6 +45,16 @@ pub(crate) async fn a_thin_event_spares_its_snapshot<E: Engine>() {
     accept(&*store, "other", &["a"]).await;
     accept(&*store, "snap", &["a", "b"]).await;
     assert_eq!(given(&*store, &["a", "b"]).await, ["a other", "b snap"]);
+    // Why one of them did not get it is told as long as the thin one is kept.
+    let told = async |store: &dyn Store, id: &str| {
+        let by = store.spared_by(&key(id)).await.unwrap();
+        by.map(|event| event.event.key.id.clone())
+    };
+    assert_eq!(told(&*store, "snap").await.as_deref(), Some("thin"));
+    assert_eq!((told(&*store, "thin").await, told(&*store, "other").await), (None, None));
+    drop(store);
+    let store = engine.open();
+    assert_eq!(told(&*store, "snap").await.as_deref(), Some("thin"));
     assert!(matches!(accept(&*store, "snap", &["a"]).await, Admission::Duplicate(_)));
 }
 
@@ -60,6 +70,10 @@ pub(crate) async fn one_list_may_hold_both<E: Engine>() {
     let mut given = given(&*store, &["a", "b"]).await;
     given.sort();
     assert_eq!(given, ["a snap_1", "a thin_2", "b snap_2", "b thin_1"]);
+    let told = store.spared_by(&key("snap_2")).await.unwrap().unwrap();
+    assert_eq!(told.event.key, key("thin_2"));
+    // Nothing was kept from anyone by one that came after.
+    assert!(store.spared_by(&key("snap_1")).await.unwrap().is_none());
 }
 
 pub(crate) async fn a_pair_is_forgotten_with_its_event<E: Engine>() {
@@ -74,4 +88,5 @@ pub(crate) async fn a_pair_is_forgotten_with_its_event<E: Engine>() {
     store.retain(&policy, now).await.unwrap();
     accept(&*store, "snap", &["a"]).await;
     assert_eq!(given(&*store, &["a"]).await, ["a snap"]);
+    assert!(store.spared_by(&key("snap")).await.unwrap().is_none());
 }

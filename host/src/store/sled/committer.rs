@@ -293,6 +293,8 @@ impl Committer {
         self.sweep.take_gone().into_iter().for_each(|gone| shared.cache.forget(gone));
         blocks.recent.into_iter().for_each(|event| shared.cache.put(event));
         changes.publish(shared, blocks.queued);
+        let next = self.counters.next_seq;
+        shared.arrived.send_if_modified(|told| std::mem::replace(told, next) != next);
     }
 }
 

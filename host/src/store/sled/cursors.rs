@@ -36,6 +36,26 @@ impl CursorStore for SledStore {
         let value = Some(rows::encode(&row)?);
         self.ask(|reply| Request::Row { key, value, reply }).await.map(|_| ())
     }
+
+    async fn place(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let key = key(name)?;
+        self.read(move |shared| {
+            let Some(value) = shared.table.get(&key)? else { return Ok(None) };
+            let rows::Place(last) = rows::decode("a place", value.bytes())?;
+            Ok(Some(last.to_owned()))
+        })
+        .await
+    }
+
+    async fn set_place(&self, name: &str, last: Option<&str>) -> Result<(), StoreError> {
+        let key = key(name)?;
+        if let Some(last) = last.filter(|last| last.len() > MAX_NAME) {
+            let (size, limit) = (last.len() as u64, MAX_NAME as u64);
+            return Err(StoreError::TooLarge { what: "the name of a place", size, limit });
+        }
+        let value = last.map(|last| rows::encode(&rows::Place(last))).transpose()?;
+        self.ask(|reply| Request::Row { key, value, reply }).await.map(|_| ())
+    }
 }
 
 #[cfg(test)]
@@ -67,5 +87,17 @@ mod tests {
         let long = "x".repeat(MAX_NAME + 1);
         assert!(matches!(store.mark(&long).await, Err(StoreError::TooLarge { .. })));
         store.set_mark(&long[1..], mark(3)).await.unwrap();
+        assert_eq!(store.place("p").await.unwrap(), None);
+        store.set_place("p", Some("25 % off")).await.unwrap();
+        drop(store);
+
+        let store = SledStore::open(&config).unwrap();
+        assert_eq!(store.place("p").await.unwrap().as_deref(), Some("25 % off"));
+        store.set_place("p", None).await.unwrap();
+        assert_eq!(store.place("p").await.unwrap(), None);
+        assert!(matches!(
+            store.set_place("p", Some(&long)).await,
+            Err(StoreError::TooLarge { .. })
+        ));
     }
 }

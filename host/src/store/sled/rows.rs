@@ -382,6 +382,10 @@ pub(super) struct Mark {
     pub(super) floor: u64,
 }
 
+/// The name of what was read last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Place<'a>(pub(super) &'a str);
+
 /// A row that says where the chunks of a value are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Chunks {

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::domain::clock::Clock;
 use crate::domain::event::{EventKey, EventSeq, StoredEvent};
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) cache: EventCache,
     pub(super) work: Work,
     pub(super) effect_work: Work,
+    /// The number of the next event, once all before it are durable.
+    pub(super) arrived: watch::Sender<u64>,
     pub(super) clock: Arc<dyn Clock>,
     queue: Mutex<Queue>,
     effects: Mutex<EffectQueue>,
@@ -58,6 +60,7 @@ impl Shared {
             cache: EventCache::new(cache_bytes),
             work: Work::default(),
             effect_work: Work::default(),
+            arrived: watch::Sender::default(),
             clock,
             queue: Mutex::new(queues.0),
             effects: Mutex::new(queues.1),

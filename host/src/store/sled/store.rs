@@ -33,7 +33,7 @@ use super::replay::Wanted;
 use super::rows::Counters;
 use super::shared::{Shared, Work};
 use super::write_set::View;
-use super::{claim, effect_read, ending, endpoints, figures, kv, layout, list, open};
+use super::{claim, effect_read, ending, endpoints, figures, kv, layout, list, open, twins};
 
 /// Bytes a replay adds to a commit, at most: it keeps the attempts.
 const REPLAY_BYTES: usize = HISTORY_LOG_BYTES + 512;
@@ -214,6 +214,11 @@ impl Store for SledStore {
         claim::claim(self.shared()?, request).await
     }
 
+    fn arrivals(&self) -> watch::Receiver<u64> {
+        let told = |shared: Arc<Shared>| shared.arrived.subscribe();
+        self.shared().map_or_else(|_| watch::channel(0).1, told)
+    }
+
     async fn work(&self) {
         self.wait(|shared| &shared.work).await;
     }
@@ -346,6 +351,11 @@ impl Store for SledStore {
             None => Ok(None),
         })
         .await
+    }
+
+    async fn spared_by(&self, key: &EventKey) -> Result<Option<Arc<StoredEvent>>, StoreError> {
+        let key = key.clone();
+        self.read(move |shared| Ok(twins::named_by(shared, &key)?)).await
     }
 
     async fn events(&self, query: EventQuery) -> Result<Page<Arc<StoredEvent>>, StoreError> {

@@ -2,17 +2,20 @@
 //!
 //! Stripe tells of one change by a snapshot event and by a thin one, where both are asked for. Only
 //! the thin one names the other, and either may come first, days apart. So one that comes first leaves
-//! a row under the other's name; those rows are looked for only while there are any.
+//! a row under the other's name; those rows are looked for only while there are any. A row that kept
+//! an event from a plugin stays with its event: it tells why.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::domain::event::EventSeq;
+use crate::domain::event::{EventKey, EventSeq, StoredEvent};
 
 use super::accept::Prepared;
 use super::draft::Draft;
 use super::error::RowError;
 use super::layout::{self, PluginId};
 use super::rows::{self, Dedupe};
+use super::shared::Shared;
 use super::table::Table;
 use super::write_set::View;
 
@@ -43,7 +46,8 @@ pub(super) enum Pair {
     None,
     /// The other one has not come: it will find this row.
     Wait(Vec<u8>),
-    /// The other one came before: the row has done its work.
+    /// The other one came before, and had nothing that this one is kept from: the row has done its
+    /// work.
     Met(Vec<u8>),
 }
 
@@ -62,17 +66,23 @@ impl Draft<'_, '_> {
             (None, Pair::None)
         };
         let Some(other) = other else { return Ok(Pair::None) };
-        let mut failed = None;
+        let (mut failed, mut spared) = (None, false);
         event.only(|plugin| {
             let known = self.shared.names.find(plugin);
             match known.map_or(Ok(false), |plugin| self.given(other, plugin)) {
-                Ok(given) => !given,
+                Ok(given) => {
+                    spared |= given;
+                    !given
+                }
                 Err(error) => {
                     failed = Some(error);
                     true
                 }
             }
         });
+        if spared && matches!(pair, Pair::Met(_)) {
+            return failed.map_or(Ok(Pair::None), Err);
+        }
         failed.map_or(Ok(pair), Err)
     }
 
@@ -105,7 +115,20 @@ impl Draft<'_, '_> {
     }
 }
 
-/// Forget pairs of which one never came and the other went, at most `most`. True when there may be more.
+/// The event that came before the one of this key, tells of the same change, and kept it from plugins.
+pub(super) fn named_by(
+    shared: &Shared,
+    key: &EventKey,
+) -> Result<Option<Arc<StoredEvent>>, RowError> {
+    let Some(value) = layout::twin(key).map(|row| shared.table.get(&row)).transpose()?.flatten()
+    else {
+        return Ok(None);
+    };
+    let row: Dedupe = rows::decode("the other event of a change", value.bytes())?;
+    shared.event(EventSeq(row.seq))
+}
+
+/// Forget pairs of which one never came or is told of, and the other went, at most `most`. True when there may be more.
 pub(super) fn forget(
     view: &mut View<'_>,
     oldest: Option<EventSeq>,

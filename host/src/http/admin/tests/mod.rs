@@ -9,6 +9,7 @@ mod lists;
 mod objects;
 mod reconcile;
 mod requests;
+mod stream;
 mod things;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{AdminConfig, AdminDeps, AdminServer};
+use super::{AdminConfig, AdminDeps, AdminServer, App};
 use crate::dispatch::pauses::{PauseDeps, Pauses};
 use crate::domain::backoff::Backoff;
 use crate::domain::clock::{ManualClock, Timestamp};
@@ -50,6 +51,7 @@ pub(crate) struct Host {
     endpoints: Endpoints,
     routes: Routes,
     engine: Engine,
+    pub(super) app: App,
     _stop: DropGuard,
 }
 
@@ -108,10 +110,11 @@ impl Host {
         config.public_url = public_url;
         let (server, handle) = AdminServer::new(deps, config).await.unwrap();
         let shutdown = CancellationToken::new();
+        let app = Arc::clone(&server.app);
         tokio::spawn(server.run(shutdown.clone()));
         let stop = shutdown.drop_guard();
         let addr = handle.local_addr;
-        Self { addr, store: memory, requests, endpoints, routes, engine, _stop: stop }
+        Self { addr, store: memory, requests, endpoints, routes, engine, app, _stop: stop }
     }
 
     /// Let these components receive events, and no others.

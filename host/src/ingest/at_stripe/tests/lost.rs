@@ -1,5 +1,7 @@
 //! Calls that fail, answers that are lost, and how `sync` brings both sides together.
 
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 
 fn entry<'a>(report: &'a SyncReport, id: &str) -> &'a SyncEntry {
@@ -179,4 +181,72 @@ async fn an_endpoint_made_by_hand_is_tied_by_the_uuid_in_its_url() {
     );
     let tied = world.get(here.id);
     assert_eq!((there(&tied).id.as_deref(), &tied.secrets), (Some("we_h"), &here.secrets));
+}
+
+#[tokio::test]
+async fn what_a_kill_cut_short_the_next_start_finishes() {
+    let mut world = World::new().await;
+    world.fail(Fault::LoseAllAfter);
+    let AtStripeError::Open { id, .. } = world.at.create(&wanted()).await.unwrap_err() else {
+        panic!("not open")
+    };
+    world.restart().await;
+    // Nothing is decided while Stripe does not answer, nor with a host of another's endpoints.
+    let mut begun = Begun::new(world.at.clone());
+    begun.look().await;
+    assert_eq!(world.get(id).status, EndpointStatus::Creating);
+    world.fail(Fault::None);
+    world.fake.put("we_x", json!({"url": format!("{BASE}/webhooks/{}", Uuid::from_u128(3))}));
+    begun.look().await;
+    let finished = world.get(id);
+    assert_eq!(
+        (finished.status, finished.secrets[0].expose()),
+        (EndpointStatus::Enabled, "whsec_of_we_1")
+    );
+    assert_eq!(world.fake.ids(), ["we_1", "we_x"], "no second one was made, and none taken over");
+    assert_eq!(world.endpoints.list().len(), 1);
+    // It has done its work: what is there by now is not touched.
+    let writes = world.writes().len();
+    begun.look().await;
+    Begun::new(world.at.clone()).look().await;
+    assert_eq!(world.writes().len(), writes);
+}
+
+#[tokio::test]
+async fn what_a_kill_cut_short_and_cannot_be_had_any_more_is_undone() {
+    let mut world = World::new().await;
+    for (fault, later) in [(Fault::Refuse, 0), (Fault::None, 24 * 3_600)] {
+        world.fail(Fault::LoseAllAfter);
+        let AtStripeError::Open { id, .. } = world.at.create(&wanted()).await.unwrap_err() else {
+            panic!("not open")
+        };
+        if fault == Fault::Refuse {
+            // It was never made.
+            world.fake.there.lock().unwrap().clear();
+        }
+        world.clock.advance(Duration::from_secs(later));
+        world.fail(fault);
+        world.restart().await;
+        Begun::new(world.at.clone()).look().await;
+        assert!(world.endpoints.get(id).is_none(), "{fault:?}");
+        assert!(world.store.endpoints().await.unwrap().is_empty(), "{fault:?}");
+        assert!(world.fake.ids().is_empty(), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_stripe_does_not_answer_stops_when_it_is_told_to() {
+    let mut world = World::new().await;
+    world.fail(Fault::LoseAllAfter);
+    world.at.create(&wanted()).await.unwrap_err();
+    world.restart().await;
+    let stop = CancellationToken::new();
+    let part = tokio::spawn(Begun::new(world.at.clone()).run(stop.clone()));
+    let asked = world.double.asked().len();
+    while world.double.asked().len() == asked {
+        tokio::task::yield_now().await;
+    }
+    assert!(!part.is_finished(), "a part that ends by itself would stop the host");
+    stop.cancel();
+    part.await.unwrap();
 }

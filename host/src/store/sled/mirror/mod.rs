@@ -69,22 +69,29 @@ pub(super) fn see(
         let Some(key) = layout::object(layout::OBJECT, &key) else { continue };
         let origin = if sighting.subject { Origin::Event } else { Origin::Embedded };
         let moments = (event.occurred_at, new.received_at);
+        let (kind, id) = (sighting.kind.clone(), sighting.id.clone());
         let state = state(codec, sighting, &event.key.id, moments, origin)?;
-        let one = Seen { key, state };
-        match left.checked_sub(one.size()) {
-            Some(rest) => left = rest,
-            None => {
-                tracing::warn!(
-                    event = %event.key, bytes = one.size(),
-                    "an object is too large to be mirrored in one commit with its event; it stays as \
-                     it was"
-                );
-                continue;
-            }
+        let mut one = Seen { key, state };
+        if one.size() > left {
+            tracing::warn!(
+                event = %event.key, kind, id, bytes = one.size(),
+                "an object is too large to be mirrored in one commit with its event; it is ambiguous \
+                 until it is fetched or changes again"
+            );
+            one.state.packed = codec.compress(&nothing_of(&kind, &id))?.into();
+            one.state.stub = true;
         }
+        // What is left of it is as small as its name.
+        left = left.saturating_sub(one.size());
         seen.push(one);
     }
     Ok(seen)
+}
+
+/// What [`state`] packs of an object of which only the name is kept.
+fn nothing_of(kind: &str, id: &str) -> Vec<u8> {
+    let body = serde_json::json!({ "id": id, "object": kind }).to_string();
+    [0_u32.to_be_bytes().as_slice(), body.as_bytes()].concat()
 }
 
 impl Seen {

@@ -1,8 +1,9 @@
 //! The mirror on sled: stops, damage, copies, and rows that are left alone.
 
+use crate::domain::object::{FetchEnd, Fetched};
 use crate::store::contract::START;
-use crate::store::contract::objects::{customer, object_key, page, shows};
-use crate::store::objects::{ObjectFigures, ObjectStore as _};
+use crate::store::contract::objects::{TestSight, customer, object_key, page, shows};
+use crate::store::objects::{ObjectFigures, ObjectStore as _, Sight as _};
 
 use super::super::write_set::WriteSet;
 use super::super::{compact, layout};
@@ -132,4 +133,65 @@ async fn without_the_mirror_nothing_is_kept_and_nothing_shown() {
             .received_at,
         START.plus(std::time::Duration::from_secs(1_000))
     );
+}
+
+/// A customer's body of which packing saves little: a megabyte and a half of letters.
+fn large(name: &str) -> String {
+    let mut random: u64 = 7;
+    let letters = (0..1_600_000).map(|_| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(
+            b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+                [(random >> 58) as usize],
+        )
+    });
+    let letters: String = letters.collect();
+    format!(r#"{{"id":"c","object":"customer","name":"{name}","blob":"{letters}"}}"#)
+}
+
+#[tokio::test]
+async fn an_object_too_large_for_its_commit_is_in_doubt_until_it_is_fetched() {
+    let place = Place::new();
+    let store = place.open_sled();
+    let body = large("two");
+    let event = |id: &str, second| shows(id, second, &format!(r#"{{"own":{body}}}"#));
+    store.accept(vec![customer("1", 1, "c", "one", "")]).await.unwrap();
+    store.accept(vec![event("2", 3)]).await.unwrap();
+    let key = object_key("customer", "c");
+    let held = store.object(&key).await.unwrap().unwrap();
+    assert!(held.ambiguous && !held.deleted);
+    assert!(name(&store, "c").await.unwrap().contains("one"), "what is known is shown");
+    assert_eq!(held.event.unwrap().id, "2");
+    assert_eq!(store.ambiguous(page(9, None)).await.unwrap().data.len(), 1);
+    // One from before it settles nothing.
+    store.accept(vec![customer("3", 2, "c", "late", "")]).await.unwrap();
+    assert_eq!(store.object_figures().await.unwrap().ambiguous, 1);
+    drop(store);
+
+    let store = place.open_sled();
+    let history = store.object_history(&key, page(9, None)).await.unwrap();
+    assert_eq!(history.data.len(), 3);
+    let began = START.plus(std::time::Duration::from_secs(2_000));
+    let found = TestSight.objects(&event("x", 0).event).remove(0);
+    let fetched = Fetched { key: key.clone(), began, found: Some(found) };
+    assert_eq!(store.refetched(vec![fetched]).await.unwrap(), [FetchEnd::Held]);
+    let held = store.object(&key).await.unwrap().unwrap();
+    assert!(!held.ambiguous && held.body == body.as_bytes());
+    assert_eq!(store.object_figures().await.unwrap().ambiguous, 0);
+    // One of which nothing else was ever seen has its name, and an event that fits settles it.
+    store.accept(vec![event("4", 5_000)]).await.unwrap();
+    let other = only_large(&store).await;
+    assert_eq!(other.body, r#"{"id":"d","object":"customer"}"#);
+    store.accept(vec![customer("6", 9, "d", "small", "")]).await.unwrap();
+    assert!(name(&store, "d").await.unwrap().contains("small"));
+    let left = store.ambiguous(page(9, None)).await.unwrap().data;
+    assert_eq!(left.iter().map(|one| one.key.id.as_str()).collect::<Vec<_>>(), ["c"]);
+}
+
+async fn only_large(store: &SledStore) -> crate::domain::object::ObjectState {
+    let body = large("other").replace(r#""id":"c""#, r#""id":"d""#);
+    store.accept(vec![shows("5", 8, &format!(r#"{{"own":{body}}}"#))]).await.unwrap();
+    let held = store.object(&object_key("customer", "d")).await.unwrap().unwrap();
+    assert!(held.ambiguous);
+    held
 }
