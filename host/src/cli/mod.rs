@@ -20,6 +20,7 @@ pub mod build;
 mod build_command;
 mod check;
 mod compact;
+mod compile_component;
 mod completion;
 mod config_command;
 mod dead;
@@ -110,6 +111,8 @@ enum Command {
     #[command(subcommand)]
     Config(config_command::Command),
     Compact(compact::Args),
+    #[command(hide = true)]
+    CompileComponent(compile_component::Args),
     Completion(completion::Args),
 }
 
@@ -140,6 +143,7 @@ impl Command {
             Self::Requests(command) => requests::run(command, cx).await,
             Self::Config(command) => config_command::run(command, cx),
             Self::Compact(args) => compact::run(args, cx),
+            Self::CompileComponent(args) => compile_component::run(args, cx),
             Self::Completion(args) => completion::run(args, cx),
         }
     }
