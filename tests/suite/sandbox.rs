@@ -46,6 +46,8 @@ async fn each_failure_has_its_outcome_and_hurts_nobody_else() {
     let plugins: Vec<(&str, &[u8])> =
         plugins.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
     let host = Host::start(&plugins, SETTINGS).unwrap();
+    let log = host.log();
+    assert!(!log.contains("compiling in this process"), "the compiler was no process: {log}");
     let event = stripe::fresh("charge.succeeded");
     let id = event["id"].as_str().unwrap().to_owned();
     let (status, _) = host.post(event.to_string()).await.unwrap();

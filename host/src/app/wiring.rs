@@ -3,6 +3,7 @@
 //! Nothing is started here, and nothing opened but the operator's certificates.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -48,7 +49,17 @@ pub(crate) fn engine(config: &Config, processors: usize) -> EngineConfig {
         // Every delivery that may run has its place, and so has a plugin that is being loaded: nobody
         // waits for another's.
         pool: u32::try_from(config.dispatch.concurrency).unwrap_or(u32::MAX).saturating_add(1),
+        compiler: this_program(),
     }
+}
+
+/// The program that runs, even where its file was replaced by a newer one since: machine code fits
+/// the version that made it.
+fn this_program() -> Option<PathBuf> {
+    if cfg!(target_os = "linux") {
+        return Some(PathBuf::from("/proc/self/exe"));
+    }
+    std::env::current_exe().ok()
 }
 
 /// What each event's provider finds in it.

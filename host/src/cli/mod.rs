@@ -23,6 +23,7 @@ mod build_command;
 mod build_watch;
 mod check;
 mod compact;
+mod compile_component;
 mod completion;
 mod config_command;
 mod dead;
@@ -119,6 +120,8 @@ enum Command {
     #[command(subcommand)]
     Config(config_command::Command),
     Compact(compact::Args),
+    #[command(hide = true)]
+    CompileComponent(compile_component::Args),
     Completion(completion::Args),
 }
 
@@ -152,6 +155,7 @@ impl Command {
             Self::Requests(command) => requests::run(command, cx).await,
             Self::Config(command) => config_command::run(command, cx),
             Self::Compact(args) => compact::run(args, cx),
+            Self::CompileComponent(args) => compile_component::run(args, cx),
             Self::Completion(args) => completion::run(args, cx),
         }
     }

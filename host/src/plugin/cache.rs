@@ -2,27 +2,44 @@
 //!
 //! An entry is machine code that the process will run, so where it comes from matters: only from
 //! a directory of our own that nobody else can write, never from `plugins/`. What is in an entry
-//! is checked against the digest that was recorded with it before a byte of it is used; the file
-//! is read once and the bytes that were checked are the bytes that are used. A damaged or
-//! outdated entry is compiled again, and a cache that fails in any way is a slow start and no
+//! is checked against the sum that was recorded with it before a byte of it is used, which finds
+//! every kind of damage; whoever could forge an entry could as well replace the program. A damaged
+//! or outdated entry is compiled again, and a cache that fails in any way is a slow start and no
 //! more.
+//!
+//! An entry begins with the code, so that wasmtime maps the file instead of copying it: the code of
+//! a JavaScript engine is 37 MB, which then costs no memory but where it runs, shared by all that
+//! map it. Hence a file is never written to once it has its name: it is replaced, or removed.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use crc32fast::Hasher as Crc;
 
 use crate::domain::plugin::CodeDigest;
 
-/// What an entry begins with. The number changes with the layout.
-const MAGIC: &[u8; 8] = b"sbxcode1";
-const CHECKSUM: usize = 32;
+/// What an entry ends with, before its sum. The number changes with the layout.
+const MAGIC: &[u8; 8] = b"sbxcode2";
+const CHECKSUM: usize = 4;
+const TAIL: usize = MAGIC.len() + CHECKSUM;
+
+/// Bytes read at once: they stay in the processor's cache while they are summed.
+const CHUNK: usize = 256 << 10;
 
 /// Entries kept; the oldest go. Default 64: every plugin of a large host, some versions of each.
 const MAX_ENTRIES: usize = 64;
+
+/// A good entry.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// The file; the code is at its beginning.
+    pub(super) path: PathBuf,
+    /// Bytes of code.
+    pub(super) size: usize,
+}
 
 /// A directory of compiled components for one kind of engine.
 #[derive(Debug)]
@@ -51,45 +68,65 @@ impl Cache {
     }
 
     /// The artefact of this code, if there is a good one.
-    pub(super) fn get(&self, digest: CodeDigest) -> Option<Vec<u8>> {
+    pub(super) fn get(&self, digest: CodeDigest) -> Option<Kept> {
         let path = self.path(digest);
-        let mut entry = match fs::read(&path) {
-            Ok(entry) => entry,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return None,
+        match self.check(&path, digest) {
+            Ok(Some(size)) => Some(Kept { path, size }),
+            Ok(None) => {
+                let path = path.display();
+                tracing::warn!(%path, "a damaged entry of the compile cache is dropped");
+                self.forget(digest);
+                None
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
             Err(cause) => {
                 tracing::warn!(path = %path.display(), %cause, "cannot read the compile cache");
-                return None;
+                None
             }
-        };
-        let good = entry.split_at_checked(MAGIC.len() + CHECKSUM).is_some_and(|(head, code)| {
-            head.starts_with(MAGIC) && head.ends_with(&self.checksum(digest, code))
-        });
-        if !good {
-            tracing::warn!(path = %path.display(), "a damaged entry of the compile cache is dropped");
-            self.forget(digest);
-            return None;
         }
-        entry.drain(..MAGIC.len() + CHECKSUM);
-        Some(entry)
+    }
+
+    /// Bytes of the code, if all of the file is as it was written.
+    fn check(&self, path: &Path, digest: CodeDigest) -> io::Result<Option<usize>> {
+        let mut file = File::open(path)?;
+        let whole = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        let Some(size) = whole.checked_sub(TAIL) else { return Ok(None) };
+        let mut sum = self.sum(digest);
+        let mut chunk = vec![0; CHUNK];
+        let mut left = size;
+        while left > 0 {
+            let part = chunk.get_mut(..left.min(CHUNK)).unwrap_or_default();
+            file.read_exact(part)?;
+            sum.update(part);
+            left -= part.len();
+        }
+        let mut tail = [0; TAIL];
+        file.read_exact(&mut tail)?;
+        let good = tail.starts_with(MAGIC) && tail.ends_with(&sum.finalize().to_be_bytes());
+        Ok(good.then_some(size))
     }
 
     /// Keep an artefact. Written beside its name and renamed, so that no one sees half of it.
-    pub(super) fn put(&self, digest: CodeDigest, code: &[u8]) {
+    pub(super) fn put(&self, digest: CodeDigest, code: &[u8]) -> Option<Kept> {
         let path = self.path(digest);
         let draft = path.with_extension(format!("{}.tmp", std::process::id()));
+        let mut sum = self.sum(digest);
+        sum.update(code);
         let write = || -> io::Result<()> {
             let mut file = File::create(&draft)?;
             file.set_permissions(Permissions::from_mode(0o600))?;
-            file.write_all(MAGIC)?;
-            file.write_all(&self.checksum(digest, code))?;
             file.write_all(code)?;
+            file.write_all(MAGIC)?;
+            file.write_all(&sum.finalize().to_be_bytes())?;
             fs::rename(&draft, &path)
         };
         if let Err(cause) = write().and_then(|()| self.prune()) {
             tracing::warn!(path = %path.display(), %cause, "cannot write the compile cache");
             // Nothing is lost with a draft that stays: the next one replaces it.
             let _ = fs::remove_file(&draft);
+            return None;
         }
+        Some(Kept { path, size: code.len() })
     }
 
     /// Drop an entry that turned out not to be usable.
@@ -102,12 +139,12 @@ impl Cache {
         self.dir.join(format!("{}-{:016x}.code", hex::encode(digest.0), self.engine))
     }
 
-    fn checksum(&self, digest: CodeDigest, code: &[u8]) -> [u8; CHECKSUM] {
-        let mut hash = Sha256::new();
-        hash.update(digest.0);
-        hash.update(self.engine.to_be_bytes());
-        hash.update(code);
-        hash.finalize().into()
+    /// The sum of an entry before its code: it is good for this code and this engine alone.
+    fn sum(&self, digest: CodeDigest) -> Crc {
+        let mut sum = Crc::new();
+        sum.update(&digest.0);
+        sum.update(&self.engine.to_be_bytes());
+        sum
     }
 
     fn prune(&self) -> io::Result<()> {
@@ -136,10 +173,12 @@ mod tests {
     fn what_was_put_comes_back_to_the_same_engine_alone() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::open(dir.path(), &1).unwrap();
-        assert_eq!(cache.get(DIGEST), None);
-        cache.put(DIGEST, b"code");
-        assert_eq!(cache.get(DIGEST).as_deref(), Some(b"code".as_slice()));
-        assert_eq!(Cache::open(dir.path(), &2).unwrap().get(DIGEST), None);
+        assert!(cache.get(DIGEST).is_none());
+        let put = cache.put(DIGEST, b"code").unwrap();
+        let got = cache.get(DIGEST).unwrap();
+        assert_eq!((&got.path, got.size), (&put.path, 4));
+        assert!(fs::read(got.path).unwrap().starts_with(b"code"));
+        assert!(Cache::open(dir.path(), &2).unwrap().get(DIGEST).is_none());
     }
 
     #[test]
@@ -153,12 +192,12 @@ mod tests {
             damaged[at] ^= 1;
             cache.put(DIGEST, b"code");
             fs::write(entry(dir.path()), damaged).unwrap();
-            assert_eq!(cache.get(DIGEST), None, "byte {at}");
+            assert!(cache.get(DIGEST).is_none(), "byte {at}");
             assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         }
         cache.put(DIGEST, b"code");
-        fs::write(entry(dir.path()), &whole[..20]).unwrap();
-        assert_eq!(cache.get(DIGEST), None);
+        fs::write(entry(dir.path()), &whole[..10]).unwrap();
+        assert!(cache.get(DIGEST).is_none());
     }
 
     #[test]
@@ -168,7 +207,7 @@ mod tests {
         cache.put(DIGEST, b"code");
         let other = CodeDigest([8; 32]);
         fs::rename(entry(dir.path()), cache.path(other)).unwrap();
-        assert_eq!(cache.get(other), None);
+        assert!(cache.get(other).is_none());
     }
 
     #[test]

@@ -7,6 +7,25 @@
 //! each time (77-79 us). A component that does not fit the pool's slots runs on the second, so
 //! that no figure of the pool ever refuses a plugin. Both compile alike, so one artefact serves
 //! both.
+//!
+//! # Why every delivery has a fresh instance
+//!
+//! A big interpreter pays for it: the same call takes 1.4 ms in a fresh instance of Python and
+//! 0.07 ms in a used one, and 5 to 10 times longer fresh than used in JavaScript and Go (the bench
+//! `guests` prints it for any component; wasmtime alone takes the same time as the host does, so
+//! nothing of it is ours). Three ways around it were weighed:
+//!
+//! - *A used instance.* What a handler leaves in memory would reach the next event, so that a retry
+//!   is no repetition, a replay not exact and a dry run not free; memory limits would judge an
+//!   instance's history; a trap spoils the instance in every language; a reused StarlingMonkey
+//!   grows without end. It would trade the third promise for speed that few handlers need.
+//! - *A used instance, reset.* That is what the pool does: a memory begins as a shared image, the
+//!   kernel says which pages a run changed, these alone are put back. What remains of a fresh
+//!   instance's cost is touching its pages, and no reset avoids that.
+//! - *Instances made ahead.* The same processor time, earlier: an idle host would answer a
+//!   millisecond sooner, a busy one not at all, and each would hold memory while it waits.
+//!
+//! So the default is fresh, and there is no other. One core runs 700 deliveries of Python a second.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -52,11 +71,14 @@ pub struct EngineConfig {
     /// Guests that may be alive at once in the pool; one more is `Saturated`. Costs address space
     /// (about 12 GiB each) and no memory until used. 0 for no pool. Default 32.
     pub pool: u32,
+    /// This very program, to compile in a process of its own (see [`super::compile`]); `None`
+    /// compiles on a thread of this one.
+    pub compiler: Option<PathBuf>,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { cache_dir: None, guest_threads: 2, pool: 32 }
+        Self { cache_dir: None, guest_threads: 2, pool: 32, compiler: None }
     }
 }
 
@@ -87,6 +109,7 @@ pub(super) struct Inner {
     pub(super) on_demand: Backend,
     pub(super) guests: GuestThreads,
     pub(super) cache: Option<Cache>,
+    pub(super) compiler: Option<PathBuf>,
     pub(super) clock: Arc<dyn Clock>,
     /// One component is compiled at a time: a large one takes hundreds of megabytes.
     pub(super) compiling: Semaphore,
@@ -143,7 +166,9 @@ impl Engine {
             .spawn(move || tick(engines))
             .map_err(EngineError::Threads)?;
         let compiling = Semaphore::new(1);
-        Ok(Self(Arc::new(Inner { pooled, on_demand, guests, cache, clock, compiling })))
+        let compiler = config.compiler.clone();
+        let inner = Inner { pooled, on_demand, guests, cache, compiler, clock, compiling };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// The threads that deliveries run on.
@@ -161,24 +186,34 @@ impl Inner {
 
 impl Backend {
     fn new(strategy: InstanceAllocationStrategy) -> wasmtime::Result<Self> {
-        let mut config = Config::new();
-        config
-            .allocation_strategy(strategy)
-            .epoch_interruption(true)
-            .max_wasm_stack(GUEST_STACK)
-            .async_stack_size(STACK)
-            // Instances start from an image that is shared until written.
-            .memory_init_cow(true)
-            // The compiler's own pool of threads is as urgent as everything else; without it,
-            // the compiler stays on the nice thread it is called on.
-            .parallel_compilation(false)
-            // Never what the environment says.
-            .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-            .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE_FRAMES));
-        let engine = wasmtime::Engine::new(&config)?;
+        let engine = wasmtime::Engine::new(&settings(strategy))?;
         let linker = imports::linker(&engine)?;
         Ok(Self { engine, linker })
     }
+}
+
+/// Machine code of a component, fit for every engine made here.
+pub(super) fn compile(component: &[u8]) -> wasmtime::Result<Vec<u8>> {
+    let settings = settings(InstanceAllocationStrategy::OnDemand);
+    wasmtime::Engine::new(&settings)?.precompile_component(component)
+}
+
+fn settings(strategy: InstanceAllocationStrategy) -> Config {
+    let mut config = Config::new();
+    config
+        .allocation_strategy(strategy)
+        .epoch_interruption(true)
+        .max_wasm_stack(GUEST_STACK)
+        .async_stack_size(STACK)
+        // Instances start from an image that is shared until written.
+        .memory_init_cow(true)
+        // The compiler's own pool of threads is as urgent as everything else; without it,
+        // the compiler stays on the nice thread it is called on.
+        .parallel_compilation(false)
+        // Never what the environment says.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE_FRAMES));
+    config
 }
 
 /// Slots that the outputs of all known toolchains fit: measured are up to 38 core instances and a

@@ -4,6 +4,9 @@
 
 use serde::Serialize;
 
+use super::advice::{contract_remedy, imports_remedy};
+use super::compile;
+use super::contract;
 use super::filter::FilterError;
 use super::limits::MAX_COMPONENT;
 use super::lines::remedy;
@@ -96,6 +99,12 @@ pub enum LoadError {
         /// The compiler's words.
         cause: String,
     },
+    /// The process that compiles it did not live to the end.
+    #[error("compiling it takes more than {} GiB of memory or {} s of processor time, or the machine has no more: {cause}", compile::MAX_MEMORY >> 30, compile::MAX_CPU)]
+    TooMuchToCompile {
+        /// How the process ended.
+        cause: String,
+    },
     /// Imports that this host does not have.
     #[error("it imports what signalbox does not provide: {}", list(.0))]
     Imports(Vec<String>),
@@ -106,10 +115,12 @@ pub enum LoadError {
     #[error("it is built for `{0}`, and this host speaks signalbox:plugin 0.1")]
     Contract(String),
     /// Names fit, types do not.
-    #[error("its imports or exports differ from the contract signalbox:plugin@0.1.0: {cause}")]
+    #[error("its imports or exports differ from the contract {}: {cause}", contract::id())]
     Types {
         /// Where they differ.
         cause: String,
+        /// The version of the contract it was built for.
+        built_for: Option<String>,
     },
     /// `describe` did not answer.
     #[error("`describe` did not answer ({}): {reason}", outcome_name(*.outcome))]
@@ -249,7 +260,7 @@ impl LoadError {
             | Self::NotWasm
             | Self::ForeignVersion
             | Self::Truncated { .. } => Step::Parse,
-            Self::Invalid { .. } => Step::Compile,
+            Self::Invalid { .. } | Self::TooMuchToCompile { .. } => Step::Compile,
             Self::Imports(_) | Self::NoHandler(_) | Self::Contract(_) | Self::Types { .. } => {
                 Step::Link
             }
@@ -283,14 +294,19 @@ impl LoadError {
             Self::NotWasm | Self::ForeignVersion | Self::Invalid { .. } => {
                 "build the component again with a current toolchain".to_owned()
             }
-            Self::Imports(imports) => imports_remedy(imports).to_owned(),
-            Self::NoHandler(_) => {
-                "build it for the world `signalbox:plugin/plugin` of wit/0.1".to_owned()
-            }
-            Self::Contract(_) | Self::Types { .. } => {
-                "build it again with the files of wit/0.1 as this version of signalbox has them"
+            Self::TooMuchToCompile { .. } => {
+                "build it smaller (optimised for size, without what it does not use), or give the \
+                 machine more memory"
                     .to_owned()
             }
+            Self::Imports(imports) => imports_remedy(imports),
+            Self::NoHandler(_) => format!(
+                "build it for the world `{}/{}`; `signalbox wit DIR` writes its files",
+                contract::PACKAGE,
+                contract::WORLD
+            ),
+            Self::Contract(name) => contract_remedy(name.split_once('@').map(|(_, v)| v)),
+            Self::Types { built_for, .. } => contract_remedy(built_for.as_deref()),
             Self::Describe { .. } => {
                 "`describe` must answer at once, with a constant, and call no \
                                       function of signalbox"
@@ -303,16 +319,6 @@ impl LoadError {
             Self::NotGranted { plugin, missing, granted } => remedy(plugin, missing, granted),
             Self::Host { .. } => "see the host's log; the file may be good".to_owned(),
         }
-    }
-}
-
-fn imports_remedy(imports: &[String]) -> &'static str {
-    if imports.iter().any(|i| i.starts_with("wasi:http/")) {
-        "a plugin has no network: build without HTTP (componentize-js: `-d http fetch-event`)"
-    } else if imports.iter().any(|i| i.starts_with("wasi:sockets/")) {
-        "a plugin has no network: build without sockets"
-    } else {
-        "build it against wit/0.1 alone, and WASI 0.2 without sockets and HTTP"
     }
 }
 

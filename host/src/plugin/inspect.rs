@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::engine::Engine;
 use super::error::{LoadError, Step};
+use super::lines;
 use super::load::{HANDLER, Policy, Prepared, split};
 use crate::domain::grant::{Grant, uncovered};
 use crate::domain::plugin::{CapabilityRequest, CodeDigest, Limits, Manifest};
@@ -35,6 +36,9 @@ pub struct Inspection {
     pub grants: Vec<CapabilityRequest>,
     /// What it asks for that no grant covers.
     pub missing: Vec<CapabilityRequest>,
+    /// The lines of `signalbox.toml` that would grant it; `None` where nothing is missing or no
+    /// lines could.
+    pub paste: Option<String>,
     /// What a delivery may use.
     pub limits: Option<Limits>,
     /// What is odd about it.
@@ -79,6 +83,7 @@ impl Engine {
             manifest: None,
             grants: Vec::new(),
             missing: Vec::new(),
+            paste: None,
             limits: None,
             warnings: Vec::new(),
             refusal: None,
@@ -103,6 +108,7 @@ impl Engine {
         seen.grants = grants.iter().map(Grant::shown).collect();
         // What cannot be read did not pass the manifest's check.
         seen.missing = uncovered(&checked.manifest.requests, &grants).unwrap_or_default();
+        seen.paste = lines::paste(&checked.manifest.name, &seen.missing, &grants).ok();
         seen.manifest = Some(checked.manifest.clone());
         let loaded = self.admit(prepared, linked, checked, policy)?;
         seen.limits = Some(loaded.limits().clone());
@@ -117,7 +123,7 @@ impl Inspection {
         let engine = prepared.component.engine();
         self.imports = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
         self.exports = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
-        self.compiled_size = Some(prepared.artefact.len());
+        self.compiled_size = Some(prepared.artefact.size());
         let handler = self.exports.iter().map(|name| split(name)).find(|(n, _)| *n == HANDLER);
         self.contract = handler.and_then(|(_, version)| version).map(str::to_owned);
     }

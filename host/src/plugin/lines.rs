@@ -5,24 +5,49 @@
 use crate::domain::grant::{EMIT, Grant, HTTP, OBJECTS, SECRET};
 use crate::domain::plugin::{CapabilityRequest, PluginName};
 
-/// What to do about requests that nothing covers: the whole of the plugin's grants, since a list
-/// that is pasted takes the place of the one before.
+/// What to do about requests that nothing covers.
 pub(super) fn remedy(
     plugin: &PluginName,
     missing: &[CapabilityRequest],
     granted: &[Grant],
 ) -> String {
+    match paste(plugin, missing, granted) {
+        Ok(lines) => {
+            let secret = missing.iter().any(|request| request.capability == SECRET);
+            let note =
+                if secret { " (its secrets belong where they are needed alone)" } else { "" };
+            format!(
+                "if you trust it with that{note}, put these lines into signalbox.toml:\n{lines}"
+            )
+        }
+        Err(otherwise) => otherwise,
+    }
+}
+
+/// The lines that grant it: the whole of the plugin's grants, since a list that is pasted takes the
+/// place of the one before.
+///
+/// # Errors
+/// What to do where no lines help, or there is nothing to grant.
+pub(super) fn paste(
+    plugin: &PluginName,
+    missing: &[CapabilityRequest],
+    granted: &[Grant],
+) -> Result<String, String> {
+    if missing.is_empty() {
+        return Err("nothing is missing".to_owned());
+    }
     let foreign: Vec<_> = missing
         .iter()
         .filter(|r| ![HTTP, EMIT, OBJECTS, SECRET].contains(&r.capability.as_str()))
         .map(|r| format!("`{}`", r.capability))
         .collect();
     if !foreign.is_empty() {
-        return format!(
+        return Err(format!(
             "remove the requests of {} from its manifest or use a version of signalbox that can \
              grant them; this one cannot",
             foreign.join(", ")
-        );
+        ));
     }
     let mut grants: Vec<Line> = granted.iter().map(Line::granted).collect();
     let asked = missing.iter().filter(|r| r.capability != SECRET);
@@ -45,23 +70,18 @@ pub(super) fn remedy(
         }
     }
     if !secrets.is_empty() && !placed {
-        return format!(
+        return Err(format!(
             "a secret is granted with the requests it may be put into: give [plugin.{plugin}] a \
              grant of `{HTTP}` with `secrets = [{}]`",
             quoted(&secrets)
-        );
+        ));
     }
     let lines: Vec<_> = grants.iter().map(Line::text).collect();
     let list = match lines.as_slice() {
         [one] => format!("[{one}]"),
         more => format!("[\n  {},\n]", more.join(",\n  ")),
     };
-    let note =
-        if secrets.is_empty() { "" } else { " (its secrets belong where they are needed alone)" };
-    format!(
-        "if you trust it with that{note}, put these lines into signalbox.toml:\n\
-         [plugin.{plugin}]\ngrants = {list}"
-    )
+    Ok(format!("[plugin.{plugin}]\ngrants = {list}"))
 }
 
 struct Line {

@@ -11,7 +11,10 @@ use wasmtime::component::Component;
 
 use super::bindings::PluginPre;
 use super::bindings::exports::signalbox::plugin::handler as contract;
+use super::cache::Kept;
 use super::call::{Loaded, Parts};
+use super::compare::differences;
+use super::compile::{Elsewhere, elsewhere};
 use super::engine::{Backend, Engine, Inner, POOLED_MEMORY};
 use super::error::LoadError;
 use super::guest::{Guest, Role};
@@ -90,13 +93,32 @@ impl Policy {
     }
 }
 
+/// Machine code.
+pub(super) enum Artefact {
+    /// In the cache, whose pages the system shares and may take back.
+    File(Kept),
+    /// In memory of our own: there is no cache.
+    Memory(Vec<u8>),
+}
+
+impl Artefact {
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::File(kept) => kept.size,
+            Self::Memory(code) => code.len(),
+        }
+    }
+}
+
 /// A component that compiled.
 pub(super) struct Prepared {
     pub(super) pooled: bool,
     pub(super) digest: CodeDigest,
     pub(super) size: usize,
-    pub(super) artefact: Vec<u8>,
+    pub(super) artefact: Artefact,
     pub(super) component: Component,
+    /// The file itself, for whoever has to say what is wrong with it.
+    bytes: Bytes,
 }
 
 impl Engine {
@@ -140,7 +162,7 @@ impl Engine {
     pub(super) async fn prepare(&self, bytes: Bytes) -> Result<Prepared, LoadError> {
         let inner = Arc::clone(&self.0);
         let _one = self.0.compiling.acquire().await.map_err(host)?;
-        let work = self.0.guests.spawn_blocking(move || prepare(&inner, &bytes));
+        let work = self.0.guests.spawn_blocking(move || prepare(&inner, bytes));
         work.await.map_err(host)?
     }
 
@@ -161,7 +183,7 @@ impl Engine {
         policy: &Policy,
     ) -> Result<(PluginPre<Guest>, Checked), LoadError> {
         let defaults = &policy.limits;
-        let linked = link(self.0.backend(prepared.pooled), &prepared.component)?;
+        let linked = link(self.0.backend(prepared.pooled), &prepared.component, &prepared.bytes)?;
         let memory = defaults.memory.max(Limits::default().memory);
         let mut answer = self.describe(linked.clone(), memory).await;
         if let Err(LoadError::Describe { outcome: Outcome::Saturated, .. }) = answer {
@@ -207,7 +229,7 @@ impl Engine {
 
     fn beside_pool(&self, prepared: &Prepared) -> Result<PluginPre<Guest>, LoadError> {
         let component = deserialize(&self.0.on_demand, &prepared.artefact).map_err(host)?;
-        link(&self.0.on_demand, &component)
+        link(&self.0.on_demand, &component, &prepared.bytes)
     }
 
     async fn describe(
@@ -250,11 +272,11 @@ fn host(cause: impl std::fmt::Display) -> LoadError {
     LoadError::Host { cause: cause.to_string() }
 }
 
-fn prepare(inner: &Inner, bytes: &[u8]) -> Result<Prepared, LoadError> {
-    sniff::component(bytes)?;
-    let digest = CodeDigest(Sha256::digest(bytes).into());
-    let (component, pooled, artefact) = compiled(inner, digest, bytes)?;
-    Ok(Prepared { pooled, digest, size: bytes.len(), artefact, component })
+fn prepare(inner: &Inner, bytes: Bytes) -> Result<Prepared, LoadError> {
+    sniff::component(&bytes)?;
+    let digest = CodeDigest(Sha256::digest(&bytes).into());
+    let (component, pooled, artefact) = compiled(inner, digest, &bytes)?;
+    Ok(Prepared { pooled, digest, size: bytes.len(), artefact, component, bytes })
 }
 
 /// Machine code, from the cache where it is there, on the pool where it fits.
@@ -262,9 +284,9 @@ fn compiled(
     inner: &Inner,
     digest: CodeDigest,
     bytes: &[u8],
-) -> Result<(Component, bool, Vec<u8>), LoadError> {
+) -> Result<(Component, bool, Artefact), LoadError> {
     if let Some(cache) = &inner.cache
-        && let Some(artefact) = cache.get(digest)
+        && let Some(artefact) = cache.get(digest).map(Artefact::File)
     {
         match place(inner, &artefact) {
             Ok((component, pooled)) => return Ok((component, pooled, artefact)),
@@ -275,15 +297,29 @@ fn compiled(
         }
     }
     let invalid = |cause: wasmtime::Error| LoadError::Invalid { cause: format!("{cause:#}") };
-    let artefact = inner.on_demand.engine.precompile_component(bytes).map_err(invalid)?;
+    let code = compile(inner, bytes)?;
+    let artefact = match inner.cache.as_ref().and_then(|cache| cache.put(digest, &code)) {
+        Some(kept) => Artefact::File(kept),
+        None => Artefact::Memory(code),
+    };
     let (component, pooled) = place(inner, &artefact).map_err(invalid)?;
-    if let Some(cache) = &inner.cache {
-        cache.put(digest, &artefact);
-    }
     Ok((component, pooled, artefact))
 }
 
-fn place(inner: &Inner, artefact: &[u8]) -> wasmtime::Result<(Component, bool)> {
+fn compile(inner: &Inner, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+    match inner.compiler.as_deref().map(|program| elsewhere(program, bytes)) {
+        Some(Elsewhere::Code(code)) => return Ok(code),
+        Some(Elsewhere::Refused(error)) => return Err(error),
+        Some(Elsewhere::Unavailable(cause)) => {
+            tracing::warn!(cause, "compiling in this process, which keeps more memory for it");
+        }
+        None => {}
+    }
+    let code = inner.on_demand.engine.precompile_component(bytes);
+    code.map_err(|cause| LoadError::Invalid { cause: format!("{cause:#}") })
+}
+
+fn place(inner: &Inner, artefact: &Artefact) -> wasmtime::Result<(Component, bool)> {
     if let Some(pooled) = &inner.pooled {
         match deserialize(pooled, artefact) {
             Ok(component) => return Ok((component, true)),
@@ -296,14 +332,24 @@ fn place(inner: &Inner, artefact: &[u8]) -> wasmtime::Result<(Component, bool)> 
 }
 
 #[expect(unsafe_code, reason = "machine code can only be taken on trust")]
-fn deserialize(backend: &Backend, artefact: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `artefact` was made by `precompile_component` of an engine like this one: either a
-    // moment ago, or it comes from our own directory and matches the digest recorded with it.
-    unsafe { Component::deserialize(&backend.engine, artefact) }
+fn deserialize(backend: &Backend, artefact: &Artefact) -> wasmtime::Result<Component> {
+    // SAFETY: `artefact` was made by `precompile_component` of an engine like this one, either a
+    // moment ago by this program, or it comes from our own directory and is as it was written.
+    // Its file is replaced and removed, never written to (see `plugin::cache`).
+    unsafe {
+        match artefact {
+            Artefact::File(kept) => Component::deserialize_file(&backend.engine, &kept.path),
+            Artefact::Memory(code) => Component::deserialize(&backend.engine, code),
+        }
+    }
 }
 
 /// See that every import is provided and the contract's export is there.
-fn link(backend: &Backend, component: &Component) -> Result<PluginPre<Guest>, LoadError> {
+fn link(
+    backend: &Backend,
+    component: &Component,
+    bytes: &[u8],
+) -> Result<PluginPre<Guest>, LoadError> {
     let ty = component.component_type();
     let engine = &backend.engine;
     let imports: Vec<String> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
@@ -311,15 +357,20 @@ fn link(backend: &Backend, component: &Component) -> Result<PluginPre<Guest>, Lo
     if let Some(foreign) = imports.iter().chain(&exports).find(|name| foreign_contract(name)) {
         return Err(LoadError::Contract(foreign.clone()));
     }
+    let built_for = imports.iter().chain(&exports).find_map(|name| built_for(name));
     let missing: Vec<String> =
-        imports.into_iter().filter(|name| !imports::provides(split(name).0)).collect();
+        imports.into_iter().filter(|name| !imports::provides(name)).collect();
     if !missing.is_empty() {
         return Err(LoadError::Imports(missing));
     }
     if !exports.iter().any(|name| split(name).0 == HANDLER) {
         return Err(LoadError::NoHandler(exports));
     }
-    let types = |cause: wasmtime::Error| LoadError::Types { cause: format!("{cause:#}") };
+    let types = |cause: wasmtime::Error| {
+        let told = differences(bytes);
+        let cause = if told.is_empty() { format!("{cause:#}") } else { told.join("; ") };
+        LoadError::Types { cause, built_for: built_for.clone() }
+    };
     let pre = backend.linker.instantiate_pre(component).map_err(types)?;
     PluginPre::new(pre).map_err(types)
 }
@@ -333,8 +384,13 @@ pub(super) fn split(name: &str) -> (&str, Option<&str>) {
 }
 
 fn foreign_contract(name: &str) -> bool {
+    name.starts_with("signalbox:plugin/") && !built_for(name).is_some_and(|v| v.starts_with(TRACK))
+}
+
+/// The version of the contract that a name is of.
+fn built_for(name: &str) -> Option<String> {
     let (name, version) = split(name);
-    name.starts_with("signalbox:plugin/") && !version.is_some_and(|v| v.starts_with(TRACK))
+    version.filter(|_| name.starts_with("signalbox:plugin/")).map(str::to_owned)
 }
 
 async fn describe(pre: &PluginPre<Guest>, memory: u64) -> Result<contract::Manifest, LoadError> {

@@ -9,9 +9,12 @@
 //!
 //! What bounds a guest, and how, is told in [`limits`].
 
+mod advice;
 mod bindings;
 mod cache;
 pub mod call;
+mod compare;
+pub mod compile;
 pub mod contract;
 pub mod engine;
 pub mod error;

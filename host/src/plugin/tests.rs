@@ -17,10 +17,14 @@ use crate::domain::plugin::Limits;
 pub(crate) mod components;
 pub(crate) mod memory;
 
+mod check;
+mod frozen;
 mod kv;
+mod limits_page;
 mod load;
 mod objects;
 mod outbox;
+mod pool;
 mod routing;
 mod run;
 

@@ -86,7 +86,7 @@ impl Drop for Owner {
 
 /// Lower this thread's priority. On Linux a process identifier of zero means the calling thread;
 /// elsewhere it may mean the whole process, so nothing is done there.
-fn be_nice() {
+pub(super) fn be_nice() {
     #[cfg(target_os = "linux")]
     if let Err(cause) = rustix::process::setpriority_process(None, NICENESS) {
         tracing::warn!(%cause, "guest threads keep the usual priority");

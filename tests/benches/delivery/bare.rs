@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use tokio::runtime::Runtime;
-use wasmtime::component::{Component, ComponentExportIndex, HasSelf, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, HasSelf, Linker, ResourceTable};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
     UpdateDeadline,
 };
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::Round;
 use super::events::Events;
@@ -24,8 +25,20 @@ wasmtime::component::bindgen!({
     exports: { default: async },
 });
 
-/// Answers every import with nothing.
-struct Nothing;
+/// Answers every import with nothing. A runtime that calls WASI gets one that is made when it
+/// first does.
+#[derive(Default)]
+struct Nothing {
+    table: ResourceTable,
+    wasi: Option<WasiCtx>,
+}
+
+impl WasiView for Nothing {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let ctx = self.wasi.get_or_insert_with(|| WasiCtx::builder().build());
+        WasiCtxView { ctx, table: &mut self.table }
+    }
+}
 
 impl signalbox::plugin::types::Host for Nothing {}
 
@@ -132,6 +145,16 @@ impl Bare {
         let mut pool = PoolingAllocationConfig::new();
         // As the host sets its own up: what a fresh instance costs depends on it most.
         pool.max_memory_size(128 << 20)
+            .total_component_instances(64)
+            .total_core_instances(64 * 40)
+            .total_memories(64 * 3)
+            .total_tables(64 * 3)
+            .max_core_instances_per_component(64)
+            .max_memories_per_component(4)
+            .max_tables_per_component(4)
+            .max_component_instance_size(4 << 20)
+            .max_core_instance_size(4 << 20)
+            .table_elements(20_000)
             .linear_memory_keep_resident(1 << 20)
             .table_keep_resident(64 << 10)
             .pagemap_scan(Enabled::Auto)
@@ -145,8 +168,11 @@ impl Bare {
         let component = Component::new(&engine, bytes).map_err(anyhow::Error::from)?;
         let mut linker = Linker::new(&engine);
         Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |nothing| nothing)?;
-        // What the runtime of a language imports and does not call.
-        linker.define_unknown_imports_as_traps(&component)?;
+        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        if linker.instantiate_pre(&component).is_err() {
+            // What the runtime of a language imports and does not call.
+            linker.define_unknown_imports_as_traps(&component)?;
+        }
         let interface = component.get_export_index(None, "signalbox:plugin/handler@0.1.0");
         let handle = component.get_export_index(interface.as_ref(), "handle");
         let pre = PluginPre::new(linker.instantiate_pre(&component)?)?;
@@ -172,7 +198,7 @@ impl Bare {
     }
 
     fn store(&self) -> Store<Nothing> {
-        let mut store = Store::new(&self.engine, Nothing);
+        let mut store = Store::new(&self.engine, Nothing::default());
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Continue(1)));
         store
@@ -210,6 +236,43 @@ impl Bare {
         Ok(Round { rate: calls as f64 / began.elapsed().as_secs_f64(), runs: runs.concat() })
     }
 
+    /// Bytes that `count` instances take that live at once and handled one event each.
+    pub(crate) fn live(&self, count: usize, taken: impl Fn() -> Result<u64>) -> Result<u64> {
+        let before = taken()?;
+        let mut alive = Vec::with_capacity(count);
+        for (event, delivery) in self.events.iter().take(count) {
+            let mut store = self.store();
+            let instance = self.pre.instance_pre().instantiate(&mut store)?;
+            let handle = instance.get_typed_func::<(&Event, &Delivery), (Result<(), Failure>,)>(
+                &mut store,
+                &self.handle,
+            )?;
+            let (answer,) = handle.call(&mut store, (event, delivery))?;
+            ensure!(answer.is_ok(), "the handler failed");
+            alive.push(store);
+        }
+        Ok(taken()?.saturating_sub(before))
+    }
+
+    /// The median of calls in one instance, one after another.
+    pub(crate) fn warm(&self, calls: usize) -> Result<Duration> {
+        let mut store = self.store();
+        let instance = self.pre.instance_pre().instantiate(&mut store)?;
+        let handle = instance.get_typed_func::<(&Event, &Delivery), (Result<(), Failure>,)>(
+            &mut store,
+            &self.handle,
+        )?;
+        let mut runs = Vec::with_capacity(calls);
+        for (event, delivery) in self.events.iter().cycle().take(calls) {
+            let began = Instant::now();
+            let (answer,) = handle.call(&mut store, (event, delivery))?;
+            ensure!(answer.is_ok(), "the handler failed");
+            runs.push(began.elapsed());
+        }
+        runs.sort_unstable();
+        Ok(runs.get(runs.len() / 2).copied().unwrap_or_default())
+    }
+
     /// As futures on as many threads.
     pub(crate) fn yielding(&self, calls: usize) -> Result<Round> {
         let left = Arc::new(AtomicUsize::new(calls));
@@ -223,7 +286,7 @@ impl Bare {
                     while let Some(number) = take(&left) {
                         let (event, delivery) = &events[number % events.len()];
                         let began = Instant::now();
-                        let mut store = Store::new(&engine, Nothing);
+                        let mut store = Store::new(&engine, Nothing::default());
                         store.set_epoch_deadline(1);
                         store.epoch_deadline_async_yield_and_update(1);
                         let plugin = pre.instantiate_async(&mut store).await?;

@@ -16,16 +16,22 @@ const CUSTOMERS: u64 = 100_003;
 
 /// What events are made of.
 pub(crate) struct Events {
+    kind: String,
     charge: Value,
     next: AtomicU64,
 }
 
 impl Events {
+    /// The same bodies under another type.
+    pub(crate) fn of(self, kind: String) -> Self {
+        Self { kind, ..self }
+    }
+
     /// Charges of 3.5 KiB.
     pub(crate) fn load() -> Self {
         let mut charge = stripe::fixture("charge.succeeded");
         charge["data"]["object"]["description"] = "Subscription, month by month. ".repeat(6).into();
-        Self { charge, next: AtomicU64::new(0) }
+        Self { kind: "charge.succeeded".to_owned(), charge, next: AtomicU64::new(0) }
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -46,7 +52,7 @@ impl Events {
         body["data"]["object"]["customer"] = format!("cus_{customer:014}").into();
         let mut event = VerifiedEvent::vouched(
             EventKey { provider: "stripe".to_owned(), id },
-            "charge.succeeded".to_owned(),
+            self.kind.clone(),
             "application/json; charset=utf-8".to_owned(),
             body.to_string().into_bytes().into(),
         );

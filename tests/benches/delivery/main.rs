@@ -20,7 +20,9 @@
 //!
 //! `cargo bench -p signalbox-tests --bench delivery [-- [FILE.wasm...] DELIVERIES_PER_ROUND [ROUNDS]]`
 
+#[allow(dead_code, reason = "shared with the bench of guests, which measures more of it")]
 mod bare;
+#[allow(dead_code, reason = "shared with the bench of guests, which takes other types")]
 mod events;
 mod latency;
 mod spine;

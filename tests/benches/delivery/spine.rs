@@ -64,7 +64,7 @@ impl Spine {
         let dir = tempfile::tempdir()?;
         let store: Arc<dyn Store> = SledStore::open(&SledConfig::new(dir.path().join("store")))?;
         let pool = u32::try_from(DispatchConfig::default().concurrency)?;
-        let config = EngineConfig { cache_dir: None, guest_threads: threads, pool };
+        let config = EngineConfig { guest_threads: threads, pool, ..EngineConfig::default() };
         let engine = Engine::new(&config, Arc::new(SystemClock::new()))?;
         let bytes = Bytes::copy_from_slice(component);
         let loaded = Arc::new(runtime.block_on(engine.load(bytes, &policy()?))?);

@@ -8,6 +8,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use super::bindings;
 use super::guest::Guest;
+use super::load::split;
 
 mod config;
 pub(super) mod kv;
@@ -36,9 +37,20 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     Ok(linker)
 }
 
-/// Whether an import of this name (without its version) is provided.
-pub(super) fn provides(interface: &str) -> bool {
-    PACKAGE.contains(&interface) || wasi::INTERFACES.contains(&interface)
+/// Whether an import of this name is provided. A release of WASI 0.2 serves those built for any
+/// other; a draft of it, and any later WASI, is something else.
+pub(super) fn provides(import: &str) -> bool {
+    let (interface, version) = split(import);
+    if interface.starts_with("wasi:") {
+        return wasi::INTERFACES.contains(&interface) && is_wasi_0_2(version);
+    }
+    PACKAGE.contains(&interface)
+}
+
+/// Whether this is a release of WASI 0.2.
+pub(super) fn is_wasi_0_2(version: Option<&str>) -> bool {
+    let patch = version.and_then(|version| version.strip_prefix("0.2."));
+    patch.is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit()))
 }
 
 impl bindings::signalbox::plugin::types::Host for Guest {}

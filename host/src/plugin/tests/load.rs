@@ -359,6 +359,8 @@ async fn the_cache_serves_the_next_start_and_damage_is_compiled_over() {
         entry[middle] ^= 1;
         entry
     }] {
+        // Its pages are mapped: an entry is replaced, never written to.
+        fs::remove_file(&entry).unwrap();
         fs::write(&entry, &damage).unwrap();
         let engine = caching(dir.path());
         let plugin = load(&engine, bytes.clone()).await.unwrap();
