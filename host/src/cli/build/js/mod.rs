@@ -109,9 +109,8 @@ fn ready(
     }
     if options.install && (!missing.is_empty() || package.is_stale()) {
         progress.step("installing npm's packages");
-        let locked = options.locked || package.is_locked();
         let mut npm = tools.command("npm");
-        npm.arg(if locked { "ci" } else { "install" })
+        npm.arg(if options.locked { "ci" } else { "install" })
             .args(["--no-audit", "--no-fund"])
             .current_dir(&package.dir);
         let ended = run(&mut npm, |line| progress.detail(line)).map_err(no_node("npm"))?;

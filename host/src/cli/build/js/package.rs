@@ -21,7 +21,7 @@ pub(super) enum Engine {
     /// Small and quick to start.
     #[default]
     QuickJs,
-    /// Firefox's: ten times the size, and with `Intl`, `URL` and streams.
+    /// Firefox's: seven times the size and start-up, and with `URL`.
     StarlingMonkey,
 }
 
@@ -161,11 +161,6 @@ impl Package {
     fn installed(&self, what: &Path) -> Option<PathBuf> {
         let here = self.dir.canonicalize().ok()?;
         here.ancestors().map(|dir| dir.join("node_modules").join(what)).find(|path| path.exists())
-    }
-
-    /// Whether npm has written down which versions belong to the project.
-    pub(super) fn is_locked(&self) -> bool {
-        self.dir.join("package-lock.json").is_file()
     }
 
     /// Whether what is declared or locked was changed after npm last installed.
