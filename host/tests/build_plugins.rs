@@ -1,7 +1,7 @@
 //! `cli::build` with a real compiler: the example plugins become components, the same twice; what
 //! does not compile is told in cargo's own words.
 //!
-//! Gets the compiler where there is none (see `cli/build/wasm-toolchain.sh`), never from rustup.
+//! Gets the compiler where there is none (see `cli/build/rust/wasm-toolchain.sh`), never from rustup.
 
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
@@ -65,8 +65,10 @@ fn environment() -> BuildEnvironment {
 fn options(project: &Path, out: &Path) -> BuildOptions {
     BuildOptions {
         project: project.to_owned(),
+        language: None,
         out: Some(out.to_owned()),
         locked: true,
+        install: false,
         color: false,
         environment: environment(),
     }

@@ -9,28 +9,38 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::build::{BuildEnvironment, BuildOptions, Built, Progress, build};
+use super::build::{BuildEnvironment, BuildOptions, Built, Language, Progress, build};
 use super::context::Context;
 use super::output::{Column, Format, OutputArgs};
 use super::table::Cell;
 
-/// Build a Rust plugin project, or every plugin of a workspace, into components
+/// Build a plugin project, or every plugin of a Rust workspace, into components
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   signalbox build
   signalbox build example-plugins/charge-succeeded --out plugins
+  signalbox build --install
   signalbox build --locked --no-rustup
 
-What the WebAssembly target needs is taken from the installed toolchain, else from Debian's packages
-(fetched once and cached), else `rustup target add` is run; --no-rustup forbids the last.")]
+The language is seen from the project's files: Cargo.toml, package.json, pyproject.toml, go.mod or *.c.
+A tool that is missing is named with how to get it; --install gets it where a package registry has it.
+
+For Rust, what the WebAssembly target needs is taken from the installed toolchain, else from Debian's
+packages (fetched once and cached), else `rustup target add` is run; --no-rustup forbids the last.")]
 pub(crate) struct Args {
-    /// The project: the directory of its Cargo.toml
+    /// The project: the directory of its Cargo.toml, package.json, pyproject.toml, go.mod or *.c
     #[arg(value_name = "DIR", default_value = ".")]
     dir: PathBuf,
-    /// Where the components go [default: `plugins` in the project's target directory]
+    /// The project's language, where its files show several
+    #[arg(long, value_name = "LANG")]
+    lang: Option<Language>,
+    /// Where the components go [default: `build` in the project; for Rust `target/plugins`]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Refuse to change the project's Cargo.lock
+    /// Get missing tools and packages, where a package registry has them
+    #[arg(long)]
+    install: bool,
+    /// Refuse to change the project's lock file
     #[arg(long)]
     locked: bool,
     /// Never run rustup
@@ -50,8 +60,10 @@ const COLUMNS: [Column; 4] = [
 pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
     let options = BuildOptions {
         project: args.dir,
+        language: args.lang,
         out: args.out,
         locked: args.locked,
+        install: args.install,
         color: cx.colour && cx.terminal,
         environment: environment(cx, !args.no_rustup),
     };
@@ -88,8 +100,10 @@ pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
 pub(super) async fn build_into(project: &Path, out: &Path, cx: &Context) -> anyhow::Result<Built> {
     let options = BuildOptions {
         project: project.to_owned(),
+        language: None,
         out: Some(out.to_owned()),
         locked: true,
+        install: false,
         color: cx.colour && cx.terminal,
         environment: environment(cx, true),
     };

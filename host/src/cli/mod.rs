@@ -32,6 +32,7 @@ mod events;
 mod explain;
 mod import;
 mod listen;
+mod new;
 mod objects;
 mod plugins;
 mod reconcile;
@@ -72,6 +73,7 @@ pub(crate) struct Cli {
 enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
+    New(new::Args),
     Build(build_command::Args),
     Check(check::Args),
     Trigger(trigger::Args),
@@ -121,6 +123,7 @@ impl Command {
         match self {
             Self::Serve(args) => serve::run(args, cx).await,
             Self::Demo(args) => demo::run(args, cx).await,
+            Self::New(args) => new::run(args, cx),
             Self::Build(args) => build_command::run(args, cx).await,
             Self::Check(args) => check::run(args, cx).await,
             Self::Trigger(args) => trigger::run(args, cx).await,

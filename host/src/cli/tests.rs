@@ -29,7 +29,7 @@ fn the_commands_are_well_formed_and_each_has_examples() {
     }
     let mut all = Vec::new();
     leaves(&Cli::command(), "", &mut all);
-    assert_eq!(all.len(), 51, "{all:?}");
+    assert_eq!(all.len(), 52, "{all:?}");
     for (path, after) in all {
         assert!(
             after.contains(&format!("{} ", path.trim())) || after.contains(path.trim()),

@@ -1,12 +1,13 @@
-//! From a Rust plugin project to components: find a compiler, build, make components of the
-//! modules, put them where they belong.
+//! From a plugin project to components: see its language, find that language's tools, build, put the
+//! components where they belong.
 //!
-//! Not a command of the command line: `build` and `demo` call it and say what to show.
+//! Not a command of the command line: `build` and `demo` call it and say what to show. Each language
+//! is a module of its own that answers with bytes ([`Made`]) and writes no component itself.
 
 mod encode;
+mod language;
 mod process;
-mod project;
-mod toolchain;
+mod rust;
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,23 +15,27 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 pub use encode::{EncodeError, encode};
-pub use toolchain::{Origin, ToolchainError};
+pub use language::Language;
+pub use rust::ToolchainError;
 
 use process::Tools;
-use project::Project;
 
 /// What to build, and where.
 #[derive(Clone, Debug)]
 pub struct BuildOptions {
-    /// Directory of a package, which is built alone, or of a workspace, of which every default
-    /// member that is a plugin is built: a library with crate type `cdylib`.
+    /// The project's directory. In Rust that of a package, which is built alone, or of a workspace,
+    /// of which every default member that is a plugin is built: a library with crate type `cdylib`.
     pub project: PathBuf,
-    /// Where the components go, created when absent. Default: `plugins` in the project's target
-    /// directory.
+    /// Its language; seen from its files by default.
+    pub language: Option<Language>,
+    /// Where the components go, created when absent. Default: `plugins` in cargo's target directory,
+    /// `build` in the project's of other languages.
     pub out: Option<PathBuf>,
-    /// Refuse to change the project's `Cargo.lock`.
+    /// Refuse to change the project's lock file.
     pub locked: bool,
-    /// Whether cargo's own output is coloured.
+    /// Get what is missing of the language's tools, where a package registry has it.
+    pub install: bool,
+    /// Whether the tools' own output is coloured.
     pub color: bool,
     /// Where tools are found and kept.
     pub environment: BuildEnvironment,
@@ -39,12 +44,12 @@ pub struct BuildOptions {
 /// What a build takes from its surroundings; the caller reads it.
 #[derive(Clone, Debug)]
 pub struct BuildEnvironment {
-    /// `PATH`: where `cargo`, `rustc`, `rustup` and Debian's tools are looked for.
+    /// `PATH`: where tools are looked for.
     pub path: OsString,
     /// `CARGO_HOME`, or `.cargo` in the home directory. Its path is kept out of the components.
     pub cargo_home: Option<PathBuf>,
-    /// `XDG_CACHE_HOME`, or `.cache` in the home directory: a compiler that has to be fetched is
-    /// kept in `signalbox/wasm-toolchain` below it.
+    /// `XDG_CACHE_HOME`, or `.cache` in the home directory: tools that have to be fetched are kept
+    /// in `signalbox` below it.
     pub cache: PathBuf,
     /// Whether `rustup target add` may be run, where nothing else serves. It downloads.
     pub rustup: bool,
@@ -63,14 +68,16 @@ pub trait Progress {
 pub struct Built {
     /// The components, in the order of the packages' names.
     pub components: Vec<BuiltComponent>,
-    /// Which compiler built them.
-    pub toolchain: Origin,
+    /// The language they are written in.
+    pub language: Language,
+    /// What built them, for people: `the installed Rust`.
+    pub with: String,
 }
 
 /// One component file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BuiltComponent {
-    /// The cargo package.
+    /// The package.
     pub package: String,
     /// The file.
     pub path: PathBuf,
@@ -85,9 +92,41 @@ pub struct BuiltComponent {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The directory holds no cargo project.
-    #[error("{} has no Cargo.toml: name the directory of a plugin's package, or of a workspace of them", .0.display())]
+    /// The directory holds no project of a known language.
+    #[error(
+        "{} is no plugin project: it has none of {}; name the directory that has, or begin one with \
+         `signalbox new`", .0.display(), language::marks()
+    )]
     NoProject(PathBuf),
+    /// The directory holds projects of several languages.
+    #[error("{} has {}: say which is the plugin's with --lang", directory.display(), found.join(" and "))]
+    Ambiguous {
+        /// The directory.
+        directory: PathBuf,
+        /// The project files.
+        found: Vec<&'static str>,
+    },
+    /// There are no tools for the language here yet.
+    #[error("this version cannot build a plugin in {0}")]
+    Unsupported(Language),
+    /// A tool of the language is not there.
+    #[error("{tool} is missing, which {needed}: {remedy}")]
+    Missing {
+        /// What.
+        tool: &'static str,
+        /// What for: `compiles C to WebAssembly`.
+        needed: &'static str,
+        /// How to get it.
+        remedy: String,
+    },
+    /// The project is not as its language's tools or this build want it.
+    #[error("{}: {cause}", file.display())]
+    Project {
+        /// The file or directory.
+        file: PathBuf,
+        /// What is wrong, and what to do.
+        cause: String,
+    },
     /// No package in it is a plugin.
     #[error("no package in {} is a plugin: add `[lib]` and `crate-type = [\"cdylib\"]` to its Cargo.toml", .0.display())]
     NoPlugin(PathBuf),
@@ -102,8 +141,8 @@ pub enum BuildError {
     /// There is no compiler for the target.
     #[error(transparent)]
     Toolchain(#[from] ToolchainError),
-    /// The project does not compile. The text is cargo's, whole.
-    #[error("{output}\nthe plugin does not compile: cargo's output is above")]
+    /// The project does not compile. The text is the tool's, whole.
+    #[error("{output}\nthe plugin does not compile: the output above is the tool's own")]
     Compile {
         /// What cargo said.
         output: String,
@@ -144,41 +183,49 @@ pub enum BuildError {
     },
 }
 
-/// Build every plugin of a project into a component. Blocking: it runs cargo.
-///
-/// The same sources, `Cargo.lock` and compiler give the same bytes, in any directory. (Cargo makes one
-/// exception: the place of a path dependency outside the workspace goes into the order of functions.)
+/// What a language's tools made of a project.
+#[derive(Debug)]
+struct Made {
+    components: Vec<Component>,
+    /// See [`Built::with`].
+    with: String,
+    /// Where they go by default.
+    out: PathBuf,
+}
+
+/// A component that is not written yet.
+#[derive(Debug)]
+struct Component {
+    /// The package.
+    name: String,
+    bytes: Vec<u8>,
+}
+
+/// Build every plugin of a project into a component. Blocking: it runs the language's tools.
 ///
 /// # Errors
 /// [`BuildError`]. Nothing is written unless every plugin of the project became a component.
 pub fn build(options: &BuildOptions, progress: &mut dyn Progress) -> Result<Built, BuildError> {
-    if !options.project.join("Cargo.toml").is_file() {
-        return Err(BuildError::NoProject(options.project.clone()));
-    }
+    let language = match options.language {
+        Some(language) => language,
+        None => language::detect(&options.project)?,
+    };
     let tools = Tools::new(&options.environment);
-    let project = Project::read(&tools, options)?;
-    let toolchain = toolchain::find(&tools, &options.environment, &options.project, progress)?;
-    progress.step(&format!("compiling {} with {}", project.names().join(", "), toolchain.origin()));
-    let modules = project.compile(&tools, &toolchain, options, progress)?;
-    let mut encoded = Vec::with_capacity(modules.len());
-    for (package, module) in modules {
-        let bytes = fs::read(&module).map_err(file("read", &module))?;
-        match encode(&bytes) {
-            Ok(component) => encoded.push((package, component)),
-            Err(source) => return Err(BuildError::Encode { package, source }),
-        }
-    }
-    let out = options.out.clone().unwrap_or_else(|| project.target.join("plugins"));
+    let Made { components: made, with, out } = match language {
+        Language::Rust => rust::make(&tools, options, progress)?,
+        other => return Err(BuildError::Unsupported(other)),
+    };
+    let out = options.out.clone().unwrap_or(out);
     fs::create_dir_all(&out).map_err(file("create", &out))?;
-    let mut components = Vec::with_capacity(encoded.len());
-    for (package, component) in encoded {
+    let mut components = Vec::with_capacity(made.len());
+    for Component { name: package, bytes } in made {
         let path = out.join(format!("{package}.wasm"));
-        let changed = put(&path, &component).map_err(file("write", &path))?;
-        let size = component.len() as u64;
+        let changed = put(&path, &bytes).map_err(file("write", &path))?;
+        let size = bytes.len() as u64;
         progress.step(&format!("{} ({} KB)", path.display(), size.div_ceil(1000)));
         components.push(BuiltComponent { package, path, size, changed });
     }
-    Ok(Built { components, toolchain: toolchain.origin().clone() })
+    Ok(Built { components, language, with })
 }
 
 /// Replace the file in one step, unless it holds these bytes: a host that watches the directory
@@ -202,6 +249,11 @@ fn put(path: &Path, bytes: &[u8]) -> io::Result<bool> {
 fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BuildError {
     let path = path.to_owned();
     move |source| BuildError::File { what, path, source }
+}
+
+/// What a program that does not start is told as.
+fn not_run(program: &str) -> impl FnOnce(io::Error) -> BuildError {
+    move |source| BuildError::Run { program: program.to_owned(), source }
 }
 
 #[cfg(test)]

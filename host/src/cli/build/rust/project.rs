@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::process::{Tools, run};
 use super::toolchain::{TARGET, Toolchain};
-use super::{BuildError, BuildOptions, Progress, file};
+use crate::cli::build::process::{Tools, run};
+use crate::cli::build::{BuildError, BuildOptions, Progress, file, not_run};
 
 /// The plugins of a cargo project.
 pub(super) struct Project {
@@ -58,7 +58,7 @@ impl Project {
         let mut command = tools.command("cargo");
         command.args(["metadata", "--format-version", "1", "--filter-platform", TARGET]);
         command.args(options.locked.then_some("--locked")).current_dir(&options.project);
-        let ended = run(&mut command, |_| {}).map_err(failed("cargo"))?;
+        let ended = run(&mut command, |_| {}).map_err(not_run("cargo"))?;
         let refused = |output| BuildError::Manifest { project: options.project.clone(), output };
         if !ended.status.success() {
             return Err(refused(ended.stderr));
@@ -125,7 +125,7 @@ impl Project {
             // Empty switches a configured wrapper off.
             .env("RUSTC_WRAPPER", "")
             .current_dir(&options.project);
-        let ended = run(&mut command, |line| progress.detail(line)).map_err(failed("cargo"))?;
+        let ended = run(&mut command, |line| progress.detail(line)).map_err(not_run("cargo"))?;
         if !ended.status.success() {
             return Err(BuildError::Compile { output: ended.stderr });
         }
@@ -168,8 +168,4 @@ impl Project {
         }
         flags
     }
-}
-
-fn failed(program: &str) -> impl FnOnce(std::io::Error) -> BuildError {
-    move |source| BuildError::Run { program: program.to_owned(), source }
 }

@@ -9,8 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::process::{Ended, Tools, run};
-use super::{BuildEnvironment, Progress};
+use crate::cli::build::process::{Ended, Tools, run};
+use crate::cli::build::{BuildEnvironment, Progress};
 
 /// The one target plugins are compiled for: no system below it, so a plugin imports what the
 /// contract has and nothing else.
@@ -25,7 +25,7 @@ const UNAVAILABLE: i32 = 10;
 /// Where a compiler came from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub enum Origin {
+pub(super) enum Origin {
     /// The active toolchain has the target.
     Installed,
     /// Debian's packages, unpacked in this directory.

@@ -1,0 +1,33 @@
+//! The project that each language begins with.
+//!
+//! Not the SDKs (`sdk`).
+
+use super::{File, Language, files};
+
+/// A project to begin with.
+#[derive(Debug)]
+pub(super) struct Template {
+    pub(super) files: &'static [File],
+    /// Runs its tests.
+    pub(super) test: &'static str,
+    /// Where `signalbox build` puts its component.
+    pub(super) built: &'static str,
+}
+
+/// What every project has.
+pub(super) const SHARED: &[File] =
+    files!("../../../templates/shared/": "fixtures/charge.succeeded.json");
+
+/// The project of a language.
+pub(super) const fn of(language: Language) -> Option<&'static Template> {
+    match language {
+        Language::Rust => Some(&RUST),
+        _ => None,
+    }
+}
+
+const RUST: Template = Template {
+    files: files!("../../../templates/rust/": "Cargo.toml", "README.md", "dot-gitignore", "src/lib.rs"),
+    test: "cargo test",
+    built: "target/plugins/{{name}}.wasm",
+};
