@@ -41,6 +41,7 @@ mod requests;
 mod serve;
 mod shadow;
 mod trigger;
+mod wit;
 
 #[cfg(test)]
 mod tests;
@@ -76,6 +77,7 @@ enum Command {
     New(new::Args),
     Build(build_command::Args),
     Check(check::Args),
+    Wit(wit::Args),
     Trigger(trigger::Args),
     Listen(listen::Args),
     /// Look at the events that were accepted, and have them handled again
@@ -126,6 +128,7 @@ impl Command {
             Self::New(args) => new::run(args, cx),
             Self::Build(args) => build_command::run(args, cx).await,
             Self::Check(args) => check::run(args, cx).await,
+            Self::Wit(args) => wit::run(args, cx),
             Self::Trigger(args) => trigger::run(args, cx).await,
             Self::Events(command) => events::run(command, cx).await,
             Self::Deliveries(command) => deliveries::run(command, cx).await,

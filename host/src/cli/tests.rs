@@ -5,6 +5,7 @@ mod listen;
 mod objects;
 mod replay;
 mod trigger;
+mod wit;
 
 use std::path::Path;
 

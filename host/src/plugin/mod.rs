@@ -12,6 +12,7 @@
 mod bindings;
 mod cache;
 pub mod call;
+pub mod contract;
 pub mod engine;
 pub mod error;
 pub mod explain;

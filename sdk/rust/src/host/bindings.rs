@@ -1921,12 +1921,13 @@ pub mod exports {
                 /// One capability, narrowed.
                 #[derive(Clone)]
                 pub struct Request {
-                    /// `outbox.http`, `outbox.emit` or `secret`; one that this host does
-                    /// not know (`objects`) cannot be granted.
+                    /// `outbox.http`, `outbox.emit`, `objects` or `secret`; one that the
+                    /// host does not know cannot be granted.
                     pub capability: _rt::String,
                     /// Of `outbox.http` a method and a URL, e.g.
                     /// `POST https://hooks.slack.com/services/*`; of `outbox.emit` event
-                    /// types, e.g. `reminder.*`; of `secret` the name that stands in
+                    /// types, e.g. `reminder.*`; of `objects` a provider and a kind, e.g.
+                    /// `stripe customer` or `stripe *`; of `secret` the name that stands in
                     /// `{{secret:NAME}}`, which a grant of `outbox.http` has to list.
                     pub scope: _rt::String,
                 }
