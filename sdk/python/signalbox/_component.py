@@ -1,24 +1,21 @@
 """The component: the contract's exports over the plugin, its imports as `_host.Calls`.
 
 Loaded by `signalbox build` alone, when the plugin's own module has been: `wit_world` is made by
-componentize-py. Whatever is set here is part of the component's image, made once at build time.
+componentize-py.
 """
 
 from __future__ import annotations
 
-import gc
-import importlib
-import linecache
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from componentize_py_types import Err
 from wit_world import exports
 from wit_world.exports import handler
 from wit_world.imports import config, kv, log, objects, outbox, types
 
-from . import _failure
+from . import _failure, _image
 from ._event import Delivery, Event
 from ._host import Attributes
 from ._plugin import the_plugin
@@ -156,44 +153,7 @@ class Handler(exports.Handler):
         raise Err(types.Failure_Reject(failure.reason))
 
 
-def prepare(sources: list[str]) -> None:
-    """Make the image ready for its runs: called last, when everything is loaded.
-
-    `sources` are the plugin's own files, whose lines tracebacks show: there is no file to read then.
-    """
+def prepare() -> None:
+    """Make the image ready. Called last at build time, when the plugin's module is loaded."""
     the_plugin().check()
-    # `datetime.strptime` imports it when it is called, and finds only what is loaded now.
-    importlib.import_module("_strptime")
-    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
-    sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
-    if "logging" in sys.modules:
-        from . import _logging
-
-        _logging.install()
-    if "socket" in sys.modules:
-        _no_network(sys.modules["socket"])
-    for path in sources:
-        lines = linecache.getlines(path)
-        # Without a time of change it is never compared with a file.
-        linecache.cache[path] = (sum(map(len, lines)), None, lines, path)
-    # A run is short and ends with its memory: nothing is worth looking for, and what is not looked
-    # at stays shared between instances.
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-
-
-def _no_network(socket: Any) -> None:
-    """A component has no sockets, and asking for one would end the run without a word."""
-
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise OSError(
-            "a plugin has no network: ask `signalbox.outbox` for a request, with `reply_as` for its answer"
-        )
-
-    class Refusing(socket.socket):  # type: ignore[misc]
-        __init__ = refuse
-
-    socket.socket = socket.SocketType = Refusing
-    for name in ("socketpair", "create_connection", "getaddrinfo", "gethostbyname", "fromfd"):
-        setattr(socket, name, refuse)
+    _image.prepare()
