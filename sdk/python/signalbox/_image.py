@@ -50,15 +50,21 @@ def prepare() -> None:
 
 
 def _own() -> list[ModuleType]:
-    """The loaded modules that are neither Python's nor the SDK's nor componentize-py's."""
-    roots = [os.path.dirname(os.__file__), os.path.dirname(__file__)]
-    for name in ("wit_world", "componentize_py_types"):
-        if file := getattr(sys.modules.get(name), "__file__", None):
-            roots.append(os.path.dirname(file))
+    """The loaded modules of the plugin and of what it depends on.
+
+    componentize-py has Python itself in `/python`, its own in `/world` and `/bundled`, and the
+    directories it was given in `/0`, `/1` and so on.
+    """
+    sdk = os.path.dirname(__file__)
     modules = []
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if file and file.endswith(".py") and not any(file.startswith(f"{r}/") for r in roots):
+        if (
+            file
+            and file.endswith(".py")
+            and file.split("/")[1].isdigit()
+            and not file.startswith(f"{sdk}/")
+        ):
             modules.append(module)
     return modules
 
