@@ -7,6 +7,7 @@
 mod encode;
 mod language;
 mod process;
+mod python;
 mod rust;
 
 use std::ffi::OsString;
@@ -213,6 +214,7 @@ pub fn build(options: &BuildOptions, progress: &mut dyn Progress) -> Result<Buil
     let tools = Tools::new(&options.environment);
     let Made { components: made, with, out } = match language {
         Language::Rust => rust::make(&tools, options, progress)?,
+        Language::Python => python::make(&tools, options, progress)?,
         other => return Err(BuildError::Unsupported(other)),
     };
     let out = options.out.clone().unwrap_or(out);

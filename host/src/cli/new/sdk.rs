@@ -33,6 +33,33 @@ const RUST: &[File] = files!("../../../../sdk/rust/":
     "src/timer.rs",
 );
 
+const PYTHON: &[File] = files!("../../../../sdk/python/":
+    "README.md",
+    "pyproject.toml",
+    "signalbox/__init__.py",
+    "signalbox/_component.py",
+    "signalbox/_event.py",
+    "signalbox/_failure.py",
+    "signalbox/_host.py",
+    "signalbox/_image.py",
+    "signalbox/_logging.py",
+    "signalbox/_plugin.py",
+    "signalbox/_run.py",
+    "signalbox/config.py",
+    "signalbox/kv.py",
+    "signalbox/log.py",
+    "signalbox/objects.py",
+    "signalbox/outbox.py",
+    "signalbox/py.typed",
+    "signalbox/testing/__init__.py",
+    "signalbox/testing/_effects.py",
+    "signalbox/testing/_events.py",
+    "signalbox/testing/_host.py",
+    "signalbox/testing/_run.py",
+    "signalbox/testing/_state.py",
+    "signalbox/timer.py",
+);
+
 /// The manifests of the Rust SDK: here they inherit from the workspace, there they stand alone.
 const MANIFESTS: &[File] = files!("../../../../sdk/rust/": "Cargo.toml", "macros/Cargo.toml");
 
@@ -42,6 +69,7 @@ const WORKSPACE: &str = include_str!("../../../../Cargo.toml");
 pub(super) fn of(language: Language) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let (files, manifests) = match language {
         Language::Rust => (RUST, MANIFESTS),
+        Language::Python => (PYTHON, &[][..]),
         _ => (&[][..], &[][..]),
     };
     let mut all: Vec<_> = files.iter().map(|file| (place(file), file.text.to_owned())).collect();

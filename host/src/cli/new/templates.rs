@@ -22,6 +22,7 @@ pub(super) const SHARED: &[File] =
 pub(super) const fn of(language: Language) -> Option<&'static Template> {
     match language {
         Language::Rust => Some(&RUST),
+        Language::Python => Some(&PYTHON),
         _ => None,
     }
 }
@@ -30,4 +31,16 @@ const RUST: Template = Template {
     files: files!("../../../templates/rust/": "Cargo.toml", "README.md", "dot-gitignore", "src/lib.rs"),
     test: "cargo test",
     built: "target/plugins/{{name}}.wasm",
+};
+
+const PYTHON: Template = Template {
+    files: files!("../../../templates/python/":
+        "README.md",
+        "dot-gitignore",
+        "pyproject.toml",
+        "receivers.py",
+        "test_receivers.py",
+    ),
+    test: "PYTHONPATH=sdk python3 -m unittest",
+    built: "build/{{name}}.wasm",
 };

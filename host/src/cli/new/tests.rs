@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// What belongs to the SDKs' own development, or was made by tools.
-const NOT_SHIPPED: [&str; 8] = [
+const NOT_SHIPPED: [&str; 9] = [
     "tests",
     "target",
     "node_modules",
     "__pycache__",
     ".venv",
     "Cargo.lock",
+    ".mypy_cache",
     ".pytest_cache",
     ".ruff_cache",
 ];
@@ -40,7 +41,7 @@ fn all(root: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
-const LANGUAGES: [(Language, &str); 1] = [(Language::Rust, "rust")];
+const LANGUAGES: [(Language, &str); 2] = [(Language::Rust, "rust"), (Language::Python, "python")];
 
 #[test]
 fn every_file_of_an_sdk_and_of_a_template_is_embedded() {
