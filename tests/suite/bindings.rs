@@ -19,7 +19,7 @@ fn repository() -> &'static Path {
 /// The files that a generator makes, by their names.
 fn generated(mut generator: Box<dyn WorldGenerator>) -> Vec<(PathBuf, String)> {
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(&repository().join("wit/0.1")).unwrap();
+    let (package, _) = resolve.push_dir(repository().join("wit/0.1")).unwrap();
     let world = resolve.select_world(&[package], Some("plugin")).unwrap();
     let mut files = Files::default();
     generator.generate(&mut resolve, world, &mut files).unwrap();

@@ -16,8 +16,8 @@ use signalbox::domain::plugin::PluginName;
 use signalbox::plugin::{
     Call, Engine, EngineConfig, Loaded, PluginSettings, Policy, Routes, RoutingTable,
 };
-use signalbox::store::Store;
 use signalbox::store::sled::{SledConfig, SledStore};
+use signalbox::store::{Store, View};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::broadcast::error::RecvError;
@@ -115,7 +115,8 @@ impl Spine {
         let tasks: Vec<_> = (0..self.threads)
             .map(|_| {
                 let (left, stored) = (Arc::clone(&left), Arc::clone(&stored));
-                let (loaded, store) = (Arc::clone(&self.loaded), Arc::clone(&self.store));
+                let loaded = Arc::clone(&self.loaded);
+                let store: Arc<dyn View> = Arc::clone(&self.store) as _;
                 self.engine.guests().spawn(async move {
                     let mut runs = Vec::new();
                     let next = |left: usize| left.checked_sub(1);

@@ -11,7 +11,7 @@ use signalbox::domain::clock::SystemClock;
 use signalbox::domain::delivery::{DeliveryId, Outcome};
 use signalbox::domain::event::{EventSeq, StoredEvent};
 use signalbox::plugin::{Call, Engine, EngineConfig, Loaded, Policy};
-use signalbox::store::Store;
+use signalbox::store::View;
 use signalbox::store::sled::{SledConfig, SledStore};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -32,7 +32,7 @@ pub(crate) struct Hosted {
     runtime: Runtime,
     engine: Engine,
     loaded: Arc<Loaded>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn View>,
     _dir: TempDir,
 }
 
@@ -69,7 +69,7 @@ impl Hosted {
         times.sort_unstable();
         let (engine, loaded, held) = last.context("it was not loaded")?;
         let cached = times.get(LOADS / 2).copied().unwrap_or_default();
-        let store: Arc<dyn Store> = SledStore::open(&SledConfig::new(dir.path().join("store")))?;
+        let store: Arc<dyn View> = SledStore::open(&SledConfig::new(dir.path().join("store")))?;
         Ok(Self { code, compile, peak, cached, held, runtime, engine, loaded, store, _dir: dir })
     }
 

@@ -12,6 +12,7 @@ mod language;
 mod module;
 mod pip;
 mod process;
+mod python;
 mod rust;
 
 use std::ffi::OsString;
@@ -111,9 +112,6 @@ pub enum BuildError {
         /// The project files.
         found: Vec<&'static str>,
     },
-    /// There are no tools for the language here yet.
-    #[error("this version cannot build a plugin in {0}")]
-    Unsupported(Language),
     /// A tool of the language is not there.
     #[error("{tool} is missing, which {needed}: {remedy}")]
     Missing {
@@ -221,7 +219,7 @@ pub fn build(options: &BuildOptions, progress: &mut dyn Progress) -> Result<Buil
         Language::JavaScript | Language::TypeScript => js::make(&tools, options, progress)?,
         Language::Go => go::make(&tools, options, progress)?,
         Language::C => c::make(&tools, options, progress)?,
-        other => return Err(BuildError::Unsupported(other)),
+        Language::Python => python::make(&tools, options, progress)?,
     };
     let out = options.out.clone().unwrap_or(out);
     fs::create_dir_all(&out).map_err(file("create", &out))?;

@@ -62,9 +62,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
     let name: PluginName =
         args.name.parse().with_context(|| format!("{:?} cannot be a plugin's name", args.name))?;
-    let Some(template) = templates::of(args.lang) else {
-        bail!("this version has no project to begin with in {}", args.lang);
-    };
+    let template = templates::of(args.lang);
     let dir = args.dir.unwrap_or_else(|| PathBuf::from(name.as_str()));
     must_be_empty(&dir)?;
     write(&dir, &name, args.lang, template)?;

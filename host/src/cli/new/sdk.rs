@@ -138,6 +138,33 @@ const C: &[File] = files!("../../../../sdk/c/":
     "wasm/plugin.h",
 );
 
+const PYTHON: &[File] = files!("../../../../sdk/python/":
+    "README.md",
+    "pyproject.toml",
+    "signalbox/__init__.py",
+    "signalbox/_component.py",
+    "signalbox/_event.py",
+    "signalbox/_failure.py",
+    "signalbox/_host.py",
+    "signalbox/_image.py",
+    "signalbox/_logging.py",
+    "signalbox/_plugin.py",
+    "signalbox/_run.py",
+    "signalbox/config.py",
+    "signalbox/kv.py",
+    "signalbox/log.py",
+    "signalbox/objects.py",
+    "signalbox/outbox.py",
+    "signalbox/py.typed",
+    "signalbox/testing/__init__.py",
+    "signalbox/testing/_effects.py",
+    "signalbox/testing/_events.py",
+    "signalbox/testing/_host.py",
+    "signalbox/testing/_run.py",
+    "signalbox/testing/_state.py",
+    "signalbox/timer.py",
+);
+
 /// The manifests of the Rust SDK: here they inherit from the workspace, there they stand alone.
 const MANIFESTS: &[File] = files!("../../../../sdk/rust/": "Cargo.toml", "macros/Cargo.toml");
 
@@ -150,7 +177,7 @@ pub(super) fn of(language: Language) -> anyhow::Result<Vec<(PathBuf, String)>> {
         Language::JavaScript | Language::TypeScript => (JS, &[][..]),
         Language::Go => (GO, &[][..]),
         Language::C => (C, &[][..]),
-        _ => (&[][..], &[][..]),
+        Language::Python => (PYTHON, &[][..]),
     };
     let mut all: Vec<_> = files.iter().map(|file| (place(file), file.text.to_owned())).collect();
     for file in manifests {

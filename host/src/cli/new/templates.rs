@@ -19,14 +19,14 @@ pub(super) const SHARED: &[File] =
     files!("../../../templates/shared/": "fixtures/charge.succeeded.json");
 
 /// The project of a language.
-pub(super) const fn of(language: Language) -> Option<&'static Template> {
+pub(super) const fn of(language: Language) -> &'static Template {
     match language {
-        Language::Rust => Some(&RUST),
-        Language::JavaScript => Some(&JS),
-        Language::TypeScript => Some(&TS),
-        Language::Go => Some(&GO),
-        Language::C => Some(&C),
-        _ => None,
+        Language::Rust => &RUST,
+        Language::JavaScript => &JS,
+        Language::TypeScript => &TS,
+        Language::Go => &GO,
+        Language::C => &C,
+        Language::Python => &PYTHON,
     }
 }
 
@@ -73,5 +73,17 @@ const C: Template = Template {
     files: files!("../../../templates/c/": "Makefile", "README.md", "dot-gitignore", "plugin.c",
         "plugin_test.c"),
     test: "make test",
+    built: "build/{{name}}.wasm",
+};
+
+const PYTHON: Template = Template {
+    files: files!("../../../templates/python/":
+        "README.md",
+        "dot-gitignore",
+        "pyproject.toml",
+        "receivers.py",
+        "test_receivers.py",
+    ),
+    test: "PYTHONPATH=sdk python3 -m unittest",
     built: "build/{{name}}.wasm",
 };

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// What belongs to the SDKs' own development, or was made by tools.
-const NOT_SHIPPED: [&str; 8] = [
+const NOT_SHIPPED: [&str; 9] = [
     "tests",
     "target",
     "node_modules",
     "__pycache__",
     ".venv",
     "Cargo.lock",
+    ".mypy_cache",
     ".pytest_cache",
     ".ruff_cache",
 ];
@@ -47,10 +48,11 @@ fn all(root: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// Each language, the directory of its template, and that of its SDK.
-const LANGUAGES: [(Language, &str, &str); 5] = [
+const LANGUAGES: [(Language, &str, &str); 6] = [
     (Language::Rust, "rust", "rust"),
     (Language::JavaScript, "js", "js"),
     (Language::TypeScript, "ts", "js"),
+    (Language::Python, "python", "python"),
     (Language::Go, "go", "go"),
     (Language::C, "c", "c"),
 ];
@@ -64,7 +66,7 @@ fn every_file_of_an_sdk_and_of_a_template_is_embedded() {
             .map(|(path, _)| path.strip_prefix("sdk").unwrap().to_owned())
             .collect();
         assert_eq!(sdk, all(&repository().join("sdk").join(of)), "{language}");
-        let template = templates::of(language).unwrap();
+        let template = templates::of(language);
         let own: BTreeSet<PathBuf> =
             template.files.iter().map(|file| PathBuf::from(file.path)).collect();
         assert_eq!(own, all(&repository().join("host/templates").join(directory)), "{language}");
@@ -78,7 +80,7 @@ fn a_project_is_written_whole_and_under_its_name() {
     for (language, directory, _) in LANGUAGES {
         let dir = root.path().join(directory);
         must_be_empty(&dir).unwrap();
-        write(&dir, &name, language, templates::of(language).unwrap()).unwrap();
+        write(&dir, &name, language, templates::of(language)).unwrap();
         let written = all(&dir);
         for file in [".gitignore", "README.md", "fixtures/charge.succeeded.json"] {
             assert!(written.contains(Path::new(file)), "{language}: {file}");
