@@ -209,3 +209,40 @@ fn links(
     }
     Ok(linked)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugins_files_are_its_own_without_its_tests() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("src")).unwrap();
+        fs::create_dir_all(dir.path().join("sdk/src")).unwrap();
+        for name in ["b.c", "a.c", "a_test.c", "test_b.c", "a.h", "src/z.c", "sdk/src/json.c"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let files = own_files(dir.path()).unwrap();
+        assert_eq!(files, ["a.c", "b.c", "src/z.c"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn the_sdk_is_the_projects_or_the_repositorys() {
+        let dir = tempfile::tempdir().unwrap();
+        let project = dir.path().join("plugins/mine");
+        fs::create_dir_all(&project).unwrap();
+        let error = sdk(&project).unwrap_err().to_string();
+        assert!(error.contains("signalbox new"), "{error}");
+        for place in [dir.path().join("sdk/c"), project.join("sdk")] {
+            fs::create_dir_all(place.join("include")).unwrap();
+            fs::write(place.join("include/signalbox.h"), "").unwrap();
+            assert_eq!(sdk(&project).unwrap(), place);
+        }
+    }
+
+    #[test]
+    fn a_plugin_that_is_not_declared_is_told_so() {
+        let said = explained("wasm-ld: error: undefined symbol: signalbox_plugin".to_owned());
+        assert!(said.contains("const sb_plugin signalbox_plugin"), "{said}");
+    }
+}

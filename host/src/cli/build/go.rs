@@ -134,3 +134,40 @@ fn parse(version: &str) -> Option<(u32, u32)> {
     let minor = rest.split(|c: char| !c.is_ascii_digit()).next()?;
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_is_named_after_its_module() {
+        let dir = tempfile::tempdir().unwrap();
+        let manifest = dir.path().join("go.mod");
+        for (text, is) in [
+            ("module dunning\n\ngo 1.24\n", "dunning"),
+            ("// A plugin.\nmodule example.com/plugins/dunning\n", "dunning"),
+            ("module example.com/dunning/v2\n", "dunning"),
+            ("module example.com/v8engine\n", "v8engine"),
+        ] {
+            fs::write(&manifest, text).unwrap();
+            assert_eq!(name(&manifest).unwrap(), is, "{text}");
+        }
+        fs::write(&manifest, "go 1.24\n").unwrap();
+        assert!(name(&manifest).unwrap_err().to_string().contains("module NAME"));
+    }
+
+    #[test]
+    fn versions_of_go_are_read() {
+        assert_eq!(parse("go1.26.8"), Some((1, 26)));
+        assert_eq!(parse("go1.24rc1"), Some((1, 24)));
+        assert!(parse("go1.9.7") < Some(OLDEST));
+        assert_eq!(parse("devel +abc"), None);
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_what_to_do() {
+        let said = explained("x: module lookup disabled by GOPROXY=off".to_owned());
+        assert!(said.contains("signalbox build --install"), "{said}");
+        assert_eq!(explained("undefined: f".to_owned()), "undefined: f");
+    }
+}

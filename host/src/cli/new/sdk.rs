@@ -102,6 +102,7 @@ const GO: &[File] = files!("../../../../sdk/go/":
     "internal/host/guest_wasip1.go",
     "internal/host/host.go",
     "internal/host/time.go",
+    "internal/wit/runtime/collect_other.go",
     "internal/wit/runtime/empty.s",
     "internal/wit/runtime/realloc_wasip1.go",
     "internal/wit/runtime/runtime.go",

@@ -1,12 +1,37 @@
 package runtime
 
-import "unsafe"
+import (
+	"runtime"
+	"runtime/debug"
+	"unsafe"
+)
 
 // started is false until the Go runtime can allocate. The adapter between
 // WASI's two versions asks for memory before.
 var started bool
 
-func init() { started = true }
+// The collector runs at the ends of calls alone (see collect), where imports may
+// be called: one that is under way while the host puts a value here traps.
+func init() {
+	started = true
+	debug.SetGCPercent(-1)
+}
+
+// After this many bytes or calls the garbage is collected.
+const (
+	bytesBetween = 8 << 20
+	callsBetween = 256
+)
+
+var bytes, calls uintptr
+
+func collect() {
+	calls++
+	if bytes >= bytesBetween || calls >= callsBetween {
+		bytes, calls = 0, 0
+		runtime.GC()
+	}
+}
 
 // early is what is given away before that: the adapter takes one page of
 // 64 KiB for itself, and the runtime's first calls a few strings.
@@ -33,6 +58,7 @@ func cabiRealloc(old unsafe.Pointer, oldSize, align, size uintptr) unsafe.Pointe
 		earlyUsed += padding + size
 		return unsafe.Add(unsafe.Pointer(&early), earlyUsed-size)
 	}
+	bytes += size
 	pauseClock(true)
 	room := Allocate(&received, size, align)
 	if old != nil {

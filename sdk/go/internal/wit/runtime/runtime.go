@@ -37,4 +37,7 @@ var received runtime.Pinner
 // Unpin leaves what the host put into memory to the garbage collector, which
 // keeps what Go values point at. To be called when the values of a call are
 // Go values, and not before: until then the collector cannot see them.
-func Unpin() { received.Unpin() }
+func Unpin() {
+	received.Unpin()
+	collect()
+}
