@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use serde_json::Value;
 use signalbox_tests::host::{binary, root};
 
 /// A language that plugins are written in.
@@ -13,8 +14,8 @@ pub(super) struct Language {
     pub(super) name: &'static str,
     /// What cannot be had from a package registry and so must be on the machine.
     pub(super) needs: &'static [&'static str],
-    /// Runs the tests of a project, without WebAssembly.
-    pub(super) test: &'static [&'static str],
+    /// Runs the tests of a project without WebAssembly: a line of the shell.
+    pub(super) test: &'static str,
     /// How an attempt ends that met an error nobody caught.
     pub(super) uncaught: &'static str,
     /// Whether its toolchain takes some answers for success that are none.
@@ -25,42 +26,36 @@ pub(super) const LANGUAGES: [Language; 6] = [
     Language {
         name: "rust",
         needs: &["cargo"],
-        test: &["cargo", "test", "--quiet"],
+        test: "cargo test --quiet",
         uncaught: "crashed",
         silent: false,
     },
     Language {
         name: "js",
         needs: &["node", "npm"],
-        test: &["npm", "test", "--silent"],
+        test: "npm test --silent",
         uncaught: "retry",
         silent: true,
     },
     Language {
         name: "ts",
         needs: &["node", "npm"],
-        test: &["npm", "test", "--silent"],
+        test: "npm test --silent",
         uncaught: "retry",
         silent: true,
     },
     Language {
         name: "python",
         needs: &["python3"],
-        test: &["python3", "-m", "unittest"],
+        test: "PYTHONPATH=sdk python3 -m unittest",
         uncaught: "retry",
         silent: true,
     },
-    Language {
-        name: "go",
-        needs: &["go"],
-        test: &["go", "test", "./..."],
-        uncaught: "retry",
-        silent: false,
-    },
+    Language { name: "go", needs: &["go"], test: "go test .", uncaught: "retry", silent: false },
     Language {
         name: "c",
         needs: &["cc", "make"],
-        test: &["make", "test"],
+        test: "make test",
         uncaught: "crashed",
         silent: false,
     },
@@ -92,12 +87,14 @@ impl Language {
 pub(super) fn build(project: &Path, out: &Path, name: &str) -> PathBuf {
     let begun = Instant::now();
     let mut command = Command::new(binary().unwrap());
-    command.arg("build").arg(project).arg("--out").arg(out).args(["--install", "--no-rustup"]);
+    command.arg("build").arg(project).arg("--out").arg(out);
+    command.args(["--install", "--no-rustup", "--output", "json"]);
     let built = command.output().unwrap();
     let said = String::from_utf8_lossy(&built.stderr);
     assert!(built.status.success(), "{} does not build:\n{said}", project.display());
     println!("{name}: built in {:.1} s", begun.elapsed().as_secs_f64());
-    out.join(format!("{name}.wasm"))
+    let answer: Value = serde_json::from_slice(&built.stdout).unwrap();
+    PathBuf::from(answer["data"][0]["file"].as_str().unwrap())
 }
 
 /// The conformance plugin of each language that can be built here.

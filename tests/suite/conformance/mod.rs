@@ -20,7 +20,7 @@ use languages::Language;
 const SETTINGS: &str = r#"
 [dispatch]
 attempts = 2
-first_wait = "50ms"
+first_wait = "100ms"
 [outbox]
 allow_networks = ["127.0.0.1"]
 [plugins.limits]

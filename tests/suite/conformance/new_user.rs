@@ -17,8 +17,7 @@ fn begin(of: Language, name: &str, dir: &Path) {
 }
 
 fn test(of: Language, dir: &Path) {
-    let [program, arguments @ ..] = of.test else { panic!("{} has no tests", of.name) };
-    let tested = Command::new(program).args(arguments).current_dir(dir).output().unwrap();
+    let tested = Command::new("sh").args(["-c", of.test]).current_dir(dir).output().unwrap();
     let said =
         [tested.stdout, tested.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     assert!(tested.status.success(), "{}: {}", of.name, said.join("\n"));
