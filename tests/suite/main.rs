@@ -15,6 +15,7 @@ mod conformance;
 mod crash;
 mod crash_effects;
 mod endpoints;
+mod examples;
 mod guides;
 mod histories;
 mod localstripe;
