@@ -38,6 +38,8 @@ pub(super) struct Delivery {
 #[derive(Debug, Clone)]
 pub(super) struct Effect {
     pub(super) action: Action,
+    /// What other code wished for under the same identifier before.
+    pub(super) replaced: Vec<Action>,
     /// Never `Running`; see `lease`.
     pub(super) status: EffectStatus,
     pub(super) attempts: u32,
@@ -66,8 +68,8 @@ pub(super) struct Model {
     pub(super) kv: BTreeMap<(PluginName, String), (Vec<u8>, u64)>,
     pub(super) plugins: BTreeMap<PluginName, Plugin>,
     pub(super) commits: u64,
-    /// What arrived outside, by key: how often, and what.
-    pub(super) sink: BTreeMap<EffectId, (u64, Action)>,
+    /// How often something arrived outside, by key.
+    pub(super) sink: BTreeMap<EffectId, u64>,
 }
 
 impl Delivery {

@@ -166,22 +166,22 @@ impl World {
 
     /// An effect was committed under an identifier that may be known.
     async fn ask(&mut self, new: NewEffect) {
-        let known = self.model.effects.get(&new.id);
-        let claimed = known.map_or(0, |known| known.claimed);
-        if let Some(known) = known {
+        let (mut claimed, mut replaced) = (0, Vec::new());
+        if let Some(known) = self.model.effects.get(&new.id) {
             // What was performed stays; what somebody is at may be either.
             let shown = self.store().effect(&new.id).await.unwrap().unwrap().status;
             if known.status == EffectStatus::Done || shown == EffectStatus::Running {
                 return;
             }
-        }
-        // Other code may have another wish in the same place, and it takes the place of one that was
-        // tried in vain.
-        if let Some((_, action)) = self.model.sink.get_mut(&new.id) {
-            action.clone_from(&new.action);
+            // Other code may have another wish in the same place, and it takes the place of one that
+            // was tried in vain.
+            claimed = known.claimed;
+            replaced.clone_from(&known.replaced);
+            replaced.push(known.action.clone());
         }
         let effect = Effect {
             action: new.action,
+            replaced,
             status: EffectStatus::Pending,
             attempts: 0,
             due: new.due,
