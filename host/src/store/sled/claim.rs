@@ -1,6 +1,6 @@
 //! Claiming: leases from the queue, events from the cache or their blocks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +50,8 @@ pub(super) async fn claim(shared: Arc<Shared>, request: ClaimRequest) -> Result<
         let id = shared.names.find(&demand.plugin)?;
         Some((id, (demand.plugin, demand.room, demand.order)))
     });
-    let plugins: HashMap<PluginId, (PluginName, usize, Order)> = numbered.collect();
+    // In order: deliveries of one event are claimed alike in every run of a test.
+    let plugins: BTreeMap<PluginId, (PluginName, usize, Order)> = numbered.collect();
     let demands = plugins.iter().map(|(id, (_, room, order))| (*id, *room, *order)).collect();
     let Taken { entries, next_due } = shared.queue().take(demands, request.limit, request.now);
     if entries.is_empty() {
