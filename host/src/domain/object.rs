@@ -51,6 +51,18 @@ pub enum Stage {
     Gone,
 }
 
+/// What an event tells of the state right before the one that it shows.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Before {
+    /// Nothing, nor does its type promise to (`invoice.paid`, `payment_intent.succeeded`): it may show
+    /// what was there already, or a change that no other event tells of.
+    Silent,
+    /// It was this.
+    Was(ContentDigest),
+    /// Nothing, though its type is that of a change (`product.updated`): it may have been anything.
+    Untold,
+}
+
 /// One object as one event shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sighting {
@@ -67,8 +79,8 @@ pub struct Sighting {
     pub stub: bool,
     /// When the object says it was made.
     pub born: Option<Timestamp>,
-    /// Stands for the state right before, where the event tells what changed.
-    pub before: Option<ContentDigest>,
+    /// What is told of the state right before.
+    pub before: Before,
     /// Stands for `body`.
     pub content: ContentDigest,
     /// What changed, as it was before; its very bytes.

@@ -32,7 +32,7 @@ use bytes::Bytes;
 
 use super::clock::Timestamp;
 use super::json::ContentDigest;
-use super::object::{FetchEnd, Origin, Stage};
+use super::object::{Before, FetchEnd, Origin, Stage};
 
 /// States of one moment that are kept to tell their order. More in one second are rare (an invoice's
 /// life has six); the object is then ambiguous until its next moment.
@@ -60,8 +60,8 @@ pub struct State {
     pub stub: bool,
     /// When the object says it was made.
     pub born: Option<Timestamp>,
-    /// Stands for the state right before.
-    pub before: Option<ContentDigest>,
+    /// What is told of the state right before.
+    pub before: Before,
     /// Stands for the body.
     pub content: ContentDigest,
     /// Body and previous values, packed as who keeps them likes it.
@@ -200,7 +200,8 @@ impl Mirrored {
         let gone = State { stage: Stage::Gone, stub: true, ..held.clone() };
         let mut new = found.unwrap_or(gone);
         if new.stage == Stage::Gone && new.stub {
-            new = State { packed: held.packed, content: held.content, before: None, ..new };
+            new =
+                State { packed: held.packed, content: held.content, before: Before::Silent, ..new };
         }
         new.origin = Origin::Fetched;
         // An event of the very second of what was held may be one that the fetch did not see.

@@ -6,13 +6,18 @@
 //! come first (a birth, the state held before the moment) is where the first step should begin; a gap
 //! there is allowed, for what is missing may have come between. Stages are in order by themselves.
 //!
-//! - An event that does not tell what changed (`invoice.paid` beside `invoice.updated`) fits wherever
-//!   its content is the present one.
+//! - What does not tell what changed is read twice, and both must come to the same. [`Reading::Told`]:
+//!   only what is told changes anything, so that a silent event (`invoice.paid` beside
+//!   `invoice.updated`) fits where its content is the present one, and an untold change nowhere.
+//!   [`Reading::Free`]: a silent event fits too where no state before it in the moment had its content,
+//!   for then it was a change of its own, and an untold change fits anywhere.
+//! - A change that neither is told nor has a type of changes is assumed not to come back to what was
+//!   there in the same second.
 //! - Providers sometimes tell of one change in two events. Equal steps are therefore read both as one
 //!   change and as several, and must come to the same.
-//! - Contents are compared whole. Where that leaves gaps, they are compared again by those members
-//!   alone that any of the events names as changed: others may differ with every rendering
-//!   (`receipt_url`).
+//! - Contents are compared whole. Where that leaves gaps and all events tell what changed, they are
+//!   compared again by those members alone that any of them names: others may differ with every
+//!   rendering (`receipt_url`).
 //!
 //! Values that flip back (A, B, A) without anything known before can be read two ways; then it is not
 //! sure.
@@ -23,7 +28,7 @@ use std::str;
 use super::{MAX_STATES, Open, State};
 use crate::domain::clock::Timestamp;
 use crate::domain::json::{ContentDigest, Paths, Value};
-use crate::domain::object::{Origin, Stage};
+use crate::domain::object::{Before, Origin, Stage};
 
 /// Which state is the last.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,10 +39,17 @@ pub(super) struct Solved {
     pub(super) sure: bool,
 }
 
+/// What an event that does not tell what changed may have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Told,
+    Free,
+}
+
 /// A state as a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Step {
-    before: Option<ContentDigest>,
+    before: Before,
     after: ContentDigest,
     /// `None` for a fetched state, which may stand anywhere.
     as_of: Option<Timestamp>,
@@ -71,20 +83,34 @@ impl Ends {
 pub(super) fn solve(states: &[State], anchor: Option<ContentDigest>, open: Open<'_>) -> Solved {
     let whole: Vec<_> =
         states.iter().map(|state| step(state, state.before, state.content)).collect();
-    let (solved, gaps) = by_stage(states, &whole, anchor);
-    if solved.sure || !gaps {
-        return solved;
+    let (solved, gaps) = by_stage(states, &whole, anchor, Reading::Told);
+    // What happened in an event that does not tell may be in members that none names.
+    let tells =
+        |state: &State| state.stage == Stage::Created || matches!(state.before, Before::Was(_));
+    if solved.sure || !states.iter().all(tells) {
+        return solved.and(by_stage(states, &whole, anchor, Reading::Free).0, states);
     }
-    match named(states, open) {
-        Some(named) => {
-            let (again, _) = by_stage(states, &named, None);
-            if again.sure { again } else { solved }
+    let named = if gaps { named(states, open) } else { None };
+    let again = named.map(|named| by_stage(states, &named, None, Reading::Told).0);
+    again.filter(|again| again.sure).unwrap_or(solved)
+}
+
+impl Solved {
+    /// What two readings come to.
+    fn and(mut self, other: Self, states: &[State]) -> Self {
+        let of = |solved: &Self| solved.last.first().and_then(|at| states.get(*at));
+        let same = of(&self).map(|state| state.content) == of(&other).map(|state| state.content);
+        self.sure &= other.sure && same;
+        if !self.sure {
+            self.last.extend(other.last);
+            self.last.sort_unstable();
+            self.last.dedup();
         }
-        None => solved,
+        self
     }
 }
 
-fn step(state: &State, before: Option<ContentDigest>, after: ContentDigest) -> Step {
+fn step(state: &State, before: Before, after: ContentDigest) -> Step {
     let as_of = (state.origin != Origin::Fetched).then_some(state.as_of);
     Step { before, after, as_of }
 }
@@ -113,14 +139,22 @@ fn named(states: &[State], open: Open<'_>) -> Option<Vec<Step>> {
         return None;
     }
     let steps = states.iter().zip(&texts).map(|(state, (body, previous))| {
-        let before = previous.as_ref().map(|previous| body.digest_of(Some(previous), &paths));
+        let before = match previous {
+            Some(previous) => Before::Was(body.digest_of(Some(previous), &paths)),
+            None => state.before,
+        };
         step(state, before, body.digest_of(None, &paths))
     });
     Some(steps.collect())
 }
 
 /// Each stage by itself, the earliest first. Also whether anything is missing.
-fn by_stage(states: &[State], steps: &[Step], mut anchor: Option<ContentDigest>) -> (Solved, bool) {
+fn by_stage(
+    states: &[State],
+    steps: &[Step],
+    mut anchor: Option<ContentDigest>,
+    reading: Reading,
+) -> (Solved, bool) {
     let mut solved = Solved { last: Vec::new(), sure: false };
     let mut missing = false;
     for stage in [Stage::Created, Stage::Live, Stage::Ended, Stage::Gone] {
@@ -133,7 +167,7 @@ fn by_stage(states: &[State], steps: &[Step], mut anchor: Option<ContentDigest>)
         let ends = if stage == Stage::Created {
             Ends { last: of_stage, ..Ends::default() }
         } else {
-            readings(&of_stage, steps, anchor)
+            changes(&of_stage, steps, anchor, reading)
         };
         let content = |at: &usize| states.get(*at).map(|state| state.content);
         let one = ends.last.windows(2).all(|pair| match pair {
@@ -149,7 +183,12 @@ fn by_stage(states: &[State], steps: &[Step], mut anchor: Option<ContentDigest>)
 }
 
 /// Read equal steps as one change and as several, in every combination.
-fn readings(places: &[usize], steps: &[Step], anchor: Option<ContentDigest>) -> Ends {
+fn changes(
+    places: &[usize],
+    steps: &[Step],
+    anchor: Option<ContentDigest>,
+    reading: Reading,
+) -> Ends {
     // Equal steps, by the first of them.
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for place in places {
@@ -166,7 +205,7 @@ fn readings(places: &[usize], steps: &[Step], anchor: Option<ContentDigest>) -> 
     let mut best: Option<Ends> = None;
     loop {
         let chosen = groups.iter().zip(&taken).flat_map(|(group, count)| group.iter().take(*count));
-        let ends = ends(&chosen.copied().collect::<Vec<_>>(), steps, anchor);
+        let ends = ends(&chosen.copied().collect::<Vec<_>>(), steps, anchor, reading);
         best = Some(match best {
             Some(best) => best.or(ends),
             None => ends,
@@ -189,7 +228,8 @@ fn readings(places: &[usize], steps: &[Step], anchor: Option<ContentDigest>) -> 
 }
 
 /// Where the orders of `places` with the fewest gaps end.
-fn ends(places: &[usize], steps: &[Step], anchor: Option<ContentDigest>) -> Ends {
+fn ends(places: &[usize], steps: &[Step], anchor: Option<ContentDigest>, reading: Reading) -> Ends {
+    let free = reading == Reading::Free;
     let steps: Vec<Step> = places.iter().filter_map(|at| steps.get(*at).copied()).collect();
     let count = steps.len().min(MAX_STATES);
     // Fewest gaps, and most of them between two states, of the orders of a set (its bits) that end
@@ -206,12 +246,23 @@ fn ends(places: &[usize], steps: &[Step], anchor: Option<ContentDigest>) -> Ends
             {
                 continue;
             }
+            let had = |content| {
+                let mut earlier = (0..count).filter(among).filter_map(|at| steps.get(at));
+                anchor == Some(content) || earlier.any(|step| step.had(content))
+            };
+            let of_its_own = free
+                && match step.before {
+                    Before::Silent => !had(step.after),
+                    Before::Untold => true,
+                    Before::Was(_) => false,
+                };
+            let gap = |content| u8::from(!of_its_own && !step.follows(content));
             let found = if rest == 0 {
-                Some((u8::from(anchor.is_some_and(|anchor| !step.follows(anchor))), 0))
+                Some((anchor.map_or(0, gap), 0))
             } else {
                 let reached = (0..count).filter(among).filter_map(|at| {
                     let (all, between) = best.get(rest)?.get(at).copied().flatten()?;
-                    let gap = u8::from(!step.follows(steps.get(at)?.after));
+                    let gap = gap(steps.get(at)?.after);
                     Some((all + gap, between + gap))
                 });
                 reached.reduce(fewest)
@@ -239,13 +290,23 @@ fn fewest(a: (u8, u8), b: (u8, u8)) -> (u8, u8) {
 }
 
 impl Step {
-    /// Whether it leads on from `content`.
+    /// Whether it leads on from `content`, by what is told.
     fn follows(&self, content: ContentDigest) -> bool {
-        self.before.unwrap_or(self.after) == content
+        match self.before {
+            Before::Silent => self.after == content,
+            Before::Was(before) => before == content,
+            Before::Untold => false,
+        }
+    }
+
+    /// Whether `content` was there around it.
+    fn had(&self, content: ContentDigest) -> bool {
+        self.after == content || self.before == Before::Was(content)
     }
 
     /// Whether both may tell of one change.
     fn is_twin_of(&self, other: &Self) -> bool {
-        self.before.is_some() && (self.before, self.after) == (other.before, other.after)
+        let told = matches!(self.before, Before::Was(_));
+        told && (self.before, self.after) == (other.before, other.after)
     }
 }

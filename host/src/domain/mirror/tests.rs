@@ -12,7 +12,9 @@ pub(super) fn state(
     previous: Option<&str>,
 ) -> State {
     let value = Value::parse(body).unwrap();
-    let before = previous.map(|previous| value.digest_before(&Value::parse(previous).unwrap()));
+    let before = previous.map_or(Before::Silent, |previous| {
+        Before::Was(value.digest_before(&Value::parse(previous).unwrap()))
+    });
     State {
         event: event.to_owned(),
         as_of: Timestamp::from_secs(1_000 + second),
@@ -86,7 +88,10 @@ fn of_one_second_previous_values_tell_in_any_order() {
     for order in
         [[&a, &b, &c], [&a, &c, &b], [&b, &a, &c], [&b, &c, &a], [&c, &a, &b], [&c, &b, &a]]
     {
-        let states: Vec<State> = order.into_iter().cloned().collect();
+        let mut states: Vec<State> = order.into_iter().cloned().collect();
+        // Nothing tells that the silent one did not come between the others.
+        assert_eq!(after(&states).1, a.before == Before::Silent);
+        states.insert(0, live("0", 0, r#"{"a":1,"b":0}"#, None));
         assert_eq!(after(&states), is(r#"{"a":2,"b":2}"#));
     }
     // The link between the two is missing, and comes; even where the first step is known.
@@ -95,8 +100,8 @@ fn of_one_second_previous_values_tell_in_any_order() {
         live("0", 0, r#"{"a":0,"b":0}"#, None),
         live("1", 1, r#"{"a":1,"b":0}"#, Some(r#"{"a":0}"#)),
     );
-    assert!(after(&[zero, first, c.clone()]).1);
-    assert_eq!(after(&[c, a, b]), is(r#"{"a":2,"b":2}"#));
+    assert!(after(&[zero.clone(), first.clone(), c.clone()]).1);
+    assert_eq!(after(&[zero, c, first, b]), is(r#"{"a":2,"b":2}"#));
 }
 
 #[test]
@@ -142,10 +147,37 @@ fn events_that_tell_no_change_fit_where_their_content_is_present() {
 
 #[test]
 fn members_that_no_event_names_as_changed_may_differ() {
-    let a = live("1", 1, r#"{"a":1,"url":"x"}"#, None);
+    let a = live("1", 1, r#"{"a":1,"url":"x"}"#, Some(r#"{"a":0}"#));
     let b = live("2", 1, r#"{"a":2,"url":"y"}"#, Some(r#"{"a":1}"#));
     assert_eq!(after(&[b.clone(), a.clone()]), is(r#"{"a":2,"url":"y"}"#));
-    assert_eq!(after(&[a, b]), is(r#"{"a":2,"url":"y"}"#));
+    assert_eq!(after(&[a, b.clone()]), is(r#"{"a":2,"url":"y"}"#));
+    // In an event that does not tell, that may be what changed.
+    let silent = live("1", 1, r#"{"a":1,"url":"x"}"#, None);
+    assert!(after(&[silent.clone(), b.clone()]).1 && after(&[b, silent]).1);
+}
+
+#[test]
+fn what_does_not_tell_may_have_changed_something() {
+    let turn = |event: &str, from: u8, to: u8| {
+        live(event, 1, &format!("{{\"a\":{to}}}"), Some(&format!("{{\"a\":{from}}}")))
+    };
+    let silent = |event: &str, a: u8| live(event, 1, &format!("{{\"a\":{a}}}"), None);
+    let zero = live("0", 0, "{\"a\":0}", None);
+    // Told beside it: what it shows was there.
+    let (up, paid) = (turn("1", 0, 1), silent("2", 1));
+    for states in [[&zero, &up, &paid], [&zero, &paid, &up]] {
+        assert_eq!(after(&states.map(Clone::clone)), is("{\"a\":1}"));
+    }
+    // 0 to 1 by itself, back to 0 and to 1; or told to 1, told to 0.
+    let (back, again) = (turn("3", 1, 0), turn("4", 0, 1));
+    assert!(after(&[zero.clone(), again, paid.clone(), back]).1);
+    // A change by its type that does not tell may well come back to what was there.
+    let untold = |event: &str, a: u8| State { before: Before::Untold, ..silent(event, a) };
+    for states in [[&zero, &up, &untold("5", 0)], [&zero, &untold("5", 0), &up]] {
+        assert!(after(&states.map(Clone::clone)).1);
+    }
+    // By itself it is the last.
+    assert_eq!(after(&[zero, untold("5", 7)]), is("{\"a\":7}"));
 }
 
 #[test]
@@ -268,7 +300,8 @@ fn a_fetched_state_wins_only_if_all_that_is_held_came_before_it_began() {
 
 #[test]
 fn more_states_of_a_second_than_are_kept_are_ambiguous() {
-    let mut held = Mirrored::begin(live("0", 1, "{\"a\":0}", None));
+    let mut held = Mirrored::begin(live("0", 0, "{\"a\":0}", None));
+    held.fold(live("still 0", 1, "{\"a\":0}", None), &opened);
     for number in 1..=2 * MAX_STATES {
         let (body, previous) = (format!("{{\"a\":{number}}}"), format!("{{\"a\":{}}}", number - 1));
         held.fold(live(&number.to_string(), 1, &body, Some(&previous)), &opened);

@@ -22,7 +22,7 @@ use super::envelope::{MAX_ID, MAX_TEXT};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::VerifiedEvent;
 use crate::domain::json::{Kind, Value};
-use crate::domain::object::{Sighting, Stage};
+use crate::domain::object::{Before, Sighting, Stage};
 
 /// Most objects taken from one event. An invoice shows ten lines with a price and a plan each.
 pub const MAX_OBJECTS: usize = 256;
@@ -53,9 +53,11 @@ pub(super) fn of_event(event: &VerifiedEvent) -> Vec<Sighting> {
             let before = object.digest_before(previous);
             // One that changes nothing is no witness.
             if before != subject.content {
-                subject.before = Some(before);
+                subject.before = Before::Was(before);
                 subject.previous = Some(event.body.slice_ref(previous.raw.as_bytes()));
             }
+        } else if event.kind.ends_with(".updated") {
+            subject.before = Before::Untold;
         }
         found.all.push(subject);
     }
@@ -124,7 +126,7 @@ impl Found<'_> {
             stub: is_stub(value),
             // A test clock's objects are made in its own future.
             born: born.filter(|born| *born <= self.as_of),
-            before: None,
+            before: Before::Silent,
             content: value.digest(),
             previous: None,
             body: self.body.slice_ref(value.raw.as_bytes()),
@@ -223,7 +225,7 @@ mod tests {
             if data["object"]["id"].is_string() {
                 let subject = found.first().unwrap();
                 assert!(subject.subject && found.iter().filter(|o| o.subject).count() == 1);
-                assert!(subject.before.is_none_or(|before| before != subject.content), "{line}");
+                assert!(subject.before != Before::Was(subject.content), "{line}");
             } else {
                 without.push(json["type"].as_str().unwrap().to_owned());
             }
@@ -245,7 +247,10 @@ mod tests {
         let [own, coupon] = found.as_slice() else { panic!("{found:?}") };
         assert!(str::from_utf8(&own.body).unwrap().contains("9007199254740993, \"f\":1.10,"));
         assert_eq!(own.previous.as_deref(), Some(br#"{"n":9007199254740992}"#.as_slice()));
-        assert!(own.before.is_some() && own.born.is_none(), "made after its event: {own:?}");
+        assert!(
+            matches!(own.before, Before::Was(_)) && own.born.is_none(),
+            "made after its event: {own:?}"
+        );
         assert_eq!(
             (coupon.id.as_str(), coupon.stage, coupon.stub),
             ("25 % off", Stage::Gone, true)

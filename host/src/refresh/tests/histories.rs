@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::domain::event::{EventKey, Source, VerifiedEvent};
-use crate::domain::mirror::histories::{Step, histories, permutations, seconds, whole};
+use crate::domain::mirror::histories::{
+    HARDLY_TOLD, Step, TOLD, Values, histories, permutations, seconds, whole,
+};
 use crate::domain::object::{ObjectKey, Sighting};
 use crate::provider::Provider as _;
 use crate::provider::stripe::StripeProvider;
@@ -81,43 +83,28 @@ fn story(
     truth: &mut Truth,
 ) -> Story {
     let id = format!("{}_{number}", of.kind);
-    // Every other one contains another object, which changes with each step.
+    // Every other one contains another object, which changes with each change.
     let inside = number.is_multiple_of(2);
-    let (mut a, mut k) = (0_u8, 0_u8);
+    let (mut values, mut changes) = (Values::default(), 0);
     let mut made = Vec::new();
     let mut last = String::new();
     for (at, (step, second)) in steps.iter().zip(seconds).enumerate() {
-        let (old_a, old_k) = (a, k);
-        match step {
-            Step::Turn(by) => a = (a + by) % 3,
-            Step::Flip => k = 1 - k,
-            Step::Both => (a, k) = ((a + 1) % 3, 1 - k),
-            Step::Create | Step::Delete => {}
-        }
-        let previous = match step {
-            Step::Create | Step::Delete => String::new(),
-            Step::Turn(_) => format!(r#","previous_attributes":{{"a":{old_a}}}"#),
-            Step::Flip => format!(r#","previous_attributes":{{"m":{{"k":{old_k}}}}}"#),
-            Step::Both => {
-                format!(r#","previous_attributes":{{"a":{old_a},"m":{{"k":{old_k}}}}}"#)
-            }
-        };
+        let (kind, previous) = values.step(*step);
+        changes += usize::from(*step != Step::Echo);
+        let Values { a, k, n, .. } = values;
+        let previous = previous
+            .map_or(String::new(), |previous| format!(r#","previous_attributes":{previous}"#));
         let status = if *step == Step::Delete { "canceled" } else { "active" };
         let contained = if inside {
-            format!(r#","in":{{"id":"price_{number}","object":"price","n":{at}}}"#)
+            format!(r#","in":{{"id":"price_{number}","object":"price","n":{changes}}}"#)
         } else {
             String::new()
         };
         // Stripe's own spacing comes back byte for byte.
         let body = format!(
-            r#"{{"id":"{id}","object":"{}","a": {a},"m":{{"k":{k}}},"status":"{status}"{contained}}}"#,
+            r#"{{"id":"{id}","object":"{}","a": {a},"n":{n},"m":{{"k":{k}}},"status":"{status}"{contained}}}"#,
             of.kind
         );
-        let kind = match step {
-            Step::Create => "created",
-            Step::Delete => "deleted",
-            _ => "updated",
-        };
         let event = format!(
             r#"{{"id":"evt_{number}x{at}","object":"event","type":"{}.{kind}","livemode":true,"created":{},"data":{{"object":{body}{previous}}}}}"#,
             of.events,
@@ -140,7 +127,7 @@ fn story(
     truth.insert(path, answer);
     if inside {
         let (id, path) = (format!("price_{number}"), format!("/v1/prices/price_{number}"));
-        let body = format!(r#"{{"id":"{id}","object":"price","n":{}}}"#, steps.len() - 1);
+        let body = format!(r#"{{"id":"{id}","object":"price","n":{changes}}}"#);
         shown.push((key("price", &id), path.clone()));
         truth.insert(path, Ok(body));
     }
@@ -161,8 +148,9 @@ fn story(
 /// All orders of histories of up to three events of every kind, and every 29th of those of four.
 fn stories(truth: &mut Truth) -> Vec<Story> {
     let (mut all, mut count) = (Vec::new(), 0_usize);
-    for updates in 0..=4 {
-        histories(updates, &mut |updates| {
+    for (of, updates) in (0..=4).flat_map(|updates| [(&TOLD[..], updates), (&HARDLY_TOLD, updates)])
+    {
+        histories(of, updates, &mut |updates| {
             for (variant, of) in (0..4).flat_map(|variant| KINDS.iter().map(move |k| (variant, k)))
             {
                 let steps = whole(updates, variant);

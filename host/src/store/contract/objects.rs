@@ -8,7 +8,9 @@ use bytes::Bytes;
 use super::*;
 use crate::domain::json::{Kind, Value};
 use crate::domain::mirror::{Mirrored, Opened, State};
-use crate::domain::object::{FetchEnd, Fetched, ObjectKey, ObjectState, Origin, Sighting, Stage};
+use crate::domain::object::{
+    Before, FetchEnd, Fetched, ObjectKey, ObjectState, Origin, Sighting, Stage,
+};
 use crate::store::objects::{ObjectFigures, ObjectQuery, ObjectStore, Sight, Touch};
 use crate::store::{Cursor, Page, PageRequest, RetentionPolicy};
 
@@ -29,7 +31,7 @@ impl Sight for TestSight {
             let before = body.get("before");
             Sighting {
                 stage,
-                before: before.map(|before| own.digest_before(before)),
+                before: before.map_or(Before::Silent, |b| Before::Was(own.digest_before(b))),
                 previous: before.map(|before| event.body.slice_ref(before.raw.as_bytes())),
                 ..sighting(&event.body, own, true)
             }
@@ -57,7 +59,7 @@ fn sighting(body: &Bytes, value: &Value<'_>, subject: bool) -> Sighting {
         subject,
         stub: false,
         born: None,
-        before: None,
+        before: Before::Silent,
         content: value.digest(),
         previous: None,
         body: body.slice_ref(value.raw.as_bytes()),

@@ -11,7 +11,7 @@ fn found(after: &State) -> Option<State> {
     (after.stage != Stage::Gone).then(|| State {
         event: String::new(),
         stage: Stage::Live,
-        before: None,
+        before: Before::Silent,
         packed: {
             let body = opened(&after.packed).unwrap().body;
             [body.as_ref(), b"\n"].concat().into()
@@ -67,12 +67,14 @@ fn fetches_amid_a_history_never_leave_another_state_than_a_fetch_of_everything()
     const BEGIN: u64 = 1_000_000;
     let (mut fetches, mut held_fetches, mut closing) = (0, 0, 0);
     let runs = 400_000;
+    let of = [&TOLD[..], &HARDLY_TOLD].concat();
     for run in 0..runs {
         let length = 1 + below(7) as usize;
         let variant = below(4) as u8;
         let ends = usize::from(variant & 1) + usize::from(variant >> 1 & 1);
         let updates = length.saturating_sub(ends).max(usize::from(ends == 0));
-        let updates: Vec<Step> = (0..updates).map(|_| UPDATES[below(4) as usize]).collect();
+        let updates: Vec<Step> =
+            (0..updates).map(|_| of[below(of.len() as u64) as usize]).collect();
         let steps = whole(&updates, variant);
         // Up to a second, or up to ten.
         let spread = [900, 3_000, 10_000][below(3) as usize];

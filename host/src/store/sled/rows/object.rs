@@ -7,7 +7,7 @@ use super::Bytes;
 use crate::domain::clock::Timestamp;
 use crate::domain::json::ContentDigest;
 use crate::domain::mirror::{Anchor, Mirrored, State};
-use crate::domain::object::{Origin, Stage};
+use crate::domain::object::{Before, Origin, Stage};
 
 /// An object as it is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,10 +38,18 @@ struct ObjectState<'a> {
     origin: u8,
     stub: bool,
     born: Option<u64>,
-    before: Option<[u8; 16]>,
+    before: RowBefore,
     content: [u8; 16],
     #[serde(borrow)]
     packed: Bytes<'a>,
+}
+
+/// The first two are written as an option would be, which they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum RowBefore {
+    Silent,
+    Was([u8; 16]),
+    Untold,
 }
 
 /// Earlier events that showed an object, each as its distance from the one before.
@@ -121,7 +129,11 @@ impl<'a> ObjectState<'a> {
             },
             stub: state.stub,
             born: state.born.map(Timestamp::as_millis),
-            before: state.before.map(|digest| digest.0),
+            before: match state.before {
+                Before::Silent => RowBefore::Silent,
+                Before::Was(digest) => RowBefore::Was(digest.0),
+                Before::Untold => RowBefore::Untold,
+            },
             content: state.content.0,
             packed: Bytes(&state.packed),
         }
@@ -147,7 +159,11 @@ impl<'a> ObjectState<'a> {
             },
             stub: self.stub,
             born: self.born.map(Timestamp::from_millis),
-            before: self.before.map(ContentDigest),
+            before: match self.before {
+                RowBefore::Silent => Before::Silent,
+                RowBefore::Was(digest) => Before::Was(ContentDigest(digest)),
+                RowBefore::Untold => Before::Untold,
+            },
             content: ContentDigest(self.content),
             packed: Blob::copy_from_slice(self.packed.0),
         })
@@ -161,7 +177,7 @@ mod tests {
 
     #[test]
     fn an_object_reads_back() {
-        let state = |event: &str, stage, origin| State {
+        let state = |event: &str, stage, origin, before| State {
             event: event.to_owned(),
             as_of: Timestamp::from_millis(1 << 40),
             received_at: Timestamp::from_millis(7),
@@ -169,17 +185,18 @@ mod tests {
             origin,
             stub: stage == Stage::Gone,
             born: Some(Timestamp::from_secs(3)),
-            before: Some(ContentDigest([9; 16])),
+            before,
             content: ContentDigest([0xfe; 16]),
             packed: Blob::from_static(b"\x00\xffpacked"),
         };
+        let was = Before::Was(ContentDigest([9; 16]));
         let held = Mirrored {
-            held: state("evt_3", Stage::Ended, Origin::Embedded),
+            held: state("evt_3", Stage::Ended, Origin::Embedded, Before::Silent),
             states: vec![
-                state("evt_1", Stage::Created, Origin::Event),
-                state("", Stage::Live, Origin::Fetched),
-                state("evt_3", Stage::Ended, Origin::Embedded),
-                state("evt_4", Stage::Gone, Origin::Event),
+                state("evt_1", Stage::Created, Origin::Event, was),
+                state("", Stage::Live, Origin::Fetched, Before::Silent),
+                state("evt_3", Stage::Ended, Origin::Embedded, Before::Silent),
+                state("evt_4", Stage::Gone, Origin::Event, Before::Untold),
             ],
             current: 2,
             until: Timestamp::from_millis(u64::MAX),
@@ -196,5 +213,13 @@ mod tests {
         // None of a build to come, and none without a state.
         let odd = Object { states: vec![], ..Object::of(&held, &[]) };
         assert_eq!(odd.show(), None);
+    }
+
+    #[test]
+    fn what_was_written_as_an_option_reads_back() {
+        for (old, new) in [(None, RowBefore::Silent), (Some([7; 16]), RowBefore::Was([7; 16]))] {
+            let bytes = postcard::to_allocvec::<Option<[u8; 16]>>(&old).unwrap();
+            assert_eq!(postcard::from_bytes::<RowBefore>(&bytes).unwrap(), new);
+        }
     }
 }
