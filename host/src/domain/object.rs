@@ -75,7 +75,8 @@ pub struct Sighting {
     /// Whether the event is about this object; otherwise it only contains it, and the state may have
     /// been old by then.
     pub subject: bool,
-    /// Whether `body` says no more than that it is gone.
+    /// Whether `body` says no more than that it is gone; of one that is not gone, no more than which
+    /// object it is ([`Sighting::unkept`]).
     pub stub: bool,
     /// When the object says it was made.
     pub born: Option<Timestamp>,
@@ -87,6 +88,16 @@ pub struct Sighting {
     pub previous: Option<Bytes>,
     /// The object's very bytes.
     pub body: Bytes,
+}
+
+impl Sighting {
+    /// The same without its body, which is too large to be kept: the object is in doubt until it is
+    /// fetched or changes again.
+    #[must_use]
+    pub fn unkept(self) -> Self {
+        let body = serde_json::json!({ "id": self.id, "object": self.kind }).to_string().into();
+        Self { stub: true, previous: None, body, ..self }
+    }
 }
 
 /// How the mirror came by a state.

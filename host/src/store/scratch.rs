@@ -7,7 +7,6 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
 use super::view::{ObjectView, View};
 use super::{NewEvent, StoreError};
@@ -67,6 +66,7 @@ impl Scratch {
     /// Take in what an event shows of the provider's objects, as its acceptance would.
     pub fn see(&self, new: &NewEvent, sightings: Vec<Sighting>) {
         let event = &new.event;
+        let mut late = false;
         for sighting in sightings {
             let key = ObjectKey {
                 provider: event.key.provider.clone(),
@@ -80,7 +80,11 @@ impl Scratch {
             let state = state(sighting, &event.key.id, moments, origin);
             let objects = &mut self.lock().objects;
             match objects.get_mut(&key) {
-                Some(held) => drop(held.fold(state, &|packed| unpack(packed))),
+                Some(held) if origin == Origin::Event => {
+                    held.fold(state, &Opened::unpack);
+                    late = held.is_past(event.occurred_at);
+                }
+                Some(held) => drop(held.fold_contained(state, late, &Opened::unpack)),
                 None => drop(objects.insert(key, Mirrored::begin(state))),
             }
         }
@@ -95,15 +99,12 @@ impl Scratch {
     }
 }
 
-/// Body and previous values side by side: the length of the latter comes first.
 fn state(
     sighting: Sighting,
     event: &str,
     (as_of, received_at): (Timestamp, Timestamp),
     origin: Origin,
 ) -> State {
-    let previous = sighting.previous.as_deref().unwrap_or_default();
-    let head = u64::try_from(previous.len()).unwrap_or(u64::MAX).to_be_bytes();
     State {
         event: event.to_owned(),
         as_of,
@@ -114,16 +115,8 @@ fn state(
         born: sighting.born,
         before: sighting.before,
         content: sighting.content,
-        packed: [head.as_slice(), previous, &sighting.body].concat().into(),
+        packed: Opened::pack(&sighting.body, sighting.previous.as_deref()).into(),
     }
-}
-
-fn unpack(packed: &Bytes) -> Option<Opened> {
-    let (head, _) = packed.split_first_chunk::<8>()?;
-    let previous = usize::try_from(u64::from_be_bytes(*head)).ok()?;
-    let end = previous.checked_add(8).filter(|end| *end <= packed.len())?;
-    let before = (previous > 0).then(|| packed.slice(8..end));
-    Some(Opened { body: packed.slice(end..), previous: before })
 }
 
 #[async_trait]
@@ -172,7 +165,7 @@ impl ObjectView for Scratch {
         let held = self.lock();
         let Some(object) = held.objects.get(key) else { return Ok(None) };
         let state = object.state();
-        let body = unpack(&state.packed).map(|opened| opened.body).unwrap_or_default();
+        let body = Opened::unpack(&state.packed).map(|opened| opened.body).unwrap_or_default();
         let id = state.event.clone();
         let event = (!id.is_empty()).then(|| EventKey { provider: key.provider.clone(), id });
         Ok(Some(ObjectState {

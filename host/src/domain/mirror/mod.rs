@@ -11,7 +11,9 @@
 //! - A state whose body is not kept is ambiguous for as long as it is held to be the last: what is shown
 //!   is the one before.
 //! - A state that an event merely contains may have been old by then: it never overwrites the state of
-//!   an event about the object of the same moment, nor clears an ambiguity.
+//!   an event about the object of the same moment, nor clears an ambiguity. One that came late, after
+//!   later events about the object that contains it, is ambiguous: what those showed again as it was
+//!   held was not noted.
 //! - A fetched state holds for the moments around its fetch ([`CLOCK_SKEW`]), and only if all that is
 //!   held came before the fetch began. An event of those moments that shows another state may have
 //!   come about before the fetch or after it, and what was known of the order before is gone: it is
@@ -84,6 +86,27 @@ pub struct Opened {
     pub body: Bytes,
     /// What changed, as it was before.
     pub previous: Option<Bytes>,
+}
+
+impl Opened {
+    /// Body and previous values, if there are any, side by side: the length of the latter, four bytes,
+    /// comes first.
+    #[must_use]
+    pub fn pack(body: &[u8], previous: Option<&[u8]>) -> Vec<u8> {
+        let previous = previous.unwrap_or_default();
+        let head = u32::try_from(previous.len()).unwrap_or(u32::MAX).to_be_bytes();
+        [head.as_slice(), previous, body].concat()
+    }
+
+    /// What was packed; `None` if these bytes are not.
+    #[must_use]
+    pub fn unpack(raw: &Bytes) -> Option<Self> {
+        let (head, _) = raw.split_first_chunk::<4>()?;
+        let previous = usize::try_from(u32::from_be_bytes(*head)).ok()?;
+        let end = previous.checked_add(4).filter(|end| *end <= raw.len())?;
+        let previous = (previous > 0).then(|| raw.slice(4..end));
+        Some(Self { body: raw.slice(end..), previous })
+    }
 }
 
 /// Unpacks [`State::packed`].
@@ -188,6 +211,20 @@ impl Mirrored {
         self.ambiguous |= self.held.unkept();
         debug_assert_eq!(self.states.get(self.current), Some(&self.held));
         folded
+    }
+
+    /// Take in a state that an event about another object contains. `late`: that object is held as it
+    /// was later.
+    pub fn fold_contained(&mut self, new: State, late: bool, open: Open<'_>) -> Folded {
+        let folded = self.fold(new, open);
+        self.ambiguous |= late && folded == Folded::Changed && !self.deleted();
+        folded
+    }
+
+    /// Whether an event of `moment` comes late.
+    #[must_use]
+    pub fn is_past(&self, moment: Timestamp) -> bool {
+        moment < self.from()
     }
 
     /// Take in a fetched state, whose fetch began at `began`; `None` where the provider has no such

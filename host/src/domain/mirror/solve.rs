@@ -88,7 +88,7 @@ pub(super) fn solve(states: &[State], anchor: Option<ContentDigest>, open: Open<
     let tells =
         |state: &State| state.stage == Stage::Created || matches!(state.before, Before::Was(_));
     if solved.sure || !states.iter().all(tells) {
-        return solved.and(by_stage(states, &whole, anchor, Reading::Free).0, states);
+        return solved.and(&by_stage(states, &whole, anchor, Reading::Free).0, states);
     }
     let named = if gaps { named(states, open) } else { None };
     let again = named.map(|named| by_stage(states, &named, None, Reading::Told).0);
@@ -96,16 +96,11 @@ pub(super) fn solve(states: &[State], anchor: Option<ContentDigest>, open: Open<
 }
 
 impl Solved {
-    /// What two readings come to.
-    fn and(mut self, other: Self, states: &[State]) -> Self {
+    /// What two readings come to; where they differ, what the first one does, and that is not sure.
+    fn and(mut self, other: &Self, states: &[State]) -> Self {
         let of = |solved: &Self| solved.last.first().and_then(|at| states.get(*at));
-        let same = of(&self).map(|state| state.content) == of(&other).map(|state| state.content);
+        let same = of(&self).map(|state| state.content) == of(other).map(|state| state.content);
         self.sure &= other.sure && same;
-        if !self.sure {
-            self.last.extend(other.last);
-            self.last.sort_unstable();
-            self.last.dedup();
-        }
         self
     }
 }

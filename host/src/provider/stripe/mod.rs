@@ -31,7 +31,7 @@ use envelope::Envelope;
 use refusal::Refusal;
 
 pub use envelope::{MAX_ID, MAX_TEXT};
-pub use objects::{MAX_EMBEDDED_BYTES, MAX_OBJECT_DEPTH, MAX_OBJECTS};
+pub use objects::{MAX_EMBEDDED_BYTES, MAX_NAMED_OBJECTS, MAX_OBJECT_DEPTH, MAX_OBJECTS};
 pub use signature::{MAX_CANDIDATES, MAX_HEADER, MAX_TIMESTAMP};
 
 /// Every snapshot event type that this build knows, one a line. Events of other types are taken all

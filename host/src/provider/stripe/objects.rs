@@ -24,14 +24,18 @@ use crate::domain::event::VerifiedEvent;
 use crate::domain::json::{Kind, Value};
 use crate::domain::object::{Before, Sighting, Stage};
 
-/// Most objects taken from one event. An invoice shows ten lines with a price and a plan each.
+/// Most objects taken whole from one event. An invoice shows ten lines with a price and a plan each.
 pub const MAX_OBJECTS: usize = 256;
+
+/// Most objects taken from one event at all: of those beyond [`MAX_OBJECTS`] or [`MAX_EMBEDDED_BYTES`]
+/// only that they may have changed. Each is a row of its own beside the event.
+pub const MAX_NAMED_OBJECTS: usize = 1_024;
 
 /// Deepest place, counted from the event's own object, at which objects are looked for. Those of the
 /// fixtures lie at 5 or less.
 pub const MAX_OBJECT_DEPTH: usize = 16;
 
-/// Most bytes of objects inside the event's own, in all: each is written beside the event.
+/// Most bytes of whole objects inside the event's own, in all: each is written beside the event.
 pub const MAX_EMBEDDED_BYTES: usize = 512 << 10;
 
 /// Kinds that are still there after their `*.deleted`.
@@ -91,15 +95,19 @@ impl Found<'_> {
     fn inside(&mut self, value: &Value<'_>) {
         let mut next: VecDeque<_> = children(value).map(|child| (child, 1)).collect();
         while let Some((value, depth)) = next.pop_front() {
-            if self.all.len() >= MAX_OBJECTS {
+            if self.all.len() >= MAX_NAMED_OBJECTS {
                 return;
             }
             if let Some(one) = self.sighting(value, stage(value)) {
                 let known = |other: &Sighting| other.kind == one.kind && other.id == one.id;
-                let bytes = self.bytes + one.body.len();
-                if bytes <= MAX_EMBEDDED_BYTES && !self.all.iter().any(known) {
-                    self.bytes = bytes;
-                    self.all.push(one);
+                if !self.all.iter().any(known) {
+                    let bytes = self.bytes + one.body.len();
+                    let whole = bytes <= MAX_EMBEDDED_BYTES && self.all.len() < MAX_OBJECTS;
+                    if whole {
+                        self.bytes = bytes;
+                    }
+                    let gone = one.stage == Stage::Gone;
+                    self.all.push(if whole || gone { one } else { one.unkept() });
                 }
             }
             if depth < MAX_OBJECT_DEPTH {
@@ -251,6 +259,10 @@ mod tests {
             matches!(own.before, Before::Was(_)) && own.born.is_none(),
             "made after its event: {own:?}"
         );
+        let before = |body: &str| of(body).first().unwrap().before;
+        let without = body.replace("previous_attributes", "else");
+        assert_eq!(before(&without), Before::Untold);
+        assert_eq!(before(&without.replace("a.updated", "a.paid")), Before::Silent);
         assert_eq!(
             (coupon.id.as_str(), coupon.stage, coupon.stub),
             ("25 % off", Stage::Gone, true)
@@ -294,15 +306,23 @@ mod tests {
             let own = one("own", inside);
             of(&format!(r#"{{"id":"evt_1","type":"a","created":9,"data":{{"object":{own}}}}}"#))
         };
-        let many: Vec<_> = (0..400).map(|n| one(&format!("x_{n}"), "0")).collect();
-        assert_eq!(event(&format!("[{}]", many.join(","))).len(), MAX_OBJECTS);
+        let kept = |found: &[Sighting]| found.iter().filter(|one| !one.stub).count();
+        let many = |count| {
+            let many: Vec<_> = (0..count).map(|n| one(&format!("x_{n}"), "0")).collect();
+            event(&format!("[{}]", many.join(",")))
+        };
+        let found = many(400);
+        assert_eq!((found.len(), kept(&found)), (401, MAX_OBJECTS), "the rest is in doubt");
+        assert_eq!(found.last().unwrap().body, r#"{"id":"x_399","object":"x"}"#);
+        assert_eq!(many(2_000).len(), MAX_NAMED_OBJECTS);
         let deep = (0..40).fold("0".to_owned(), |inside, n| one(&format!("d_{n}"), &inside));
         let found = event(&deep);
         assert_eq!(found.len(), 1 + MAX_OBJECT_DEPTH);
         assert_eq!(found.get(1).unwrap().id, "d_39");
         let large = format!("\"{}\"", "y".repeat(200 << 10));
         let large: Vec<_> = (0..5).map(|n| one(&format!("l_{n}"), &large)).collect();
-        assert_eq!(event(&format!("[{}]", large.join(","))).len(), 3);
+        let found = event(&format!("[{}]", large.join(",")));
+        assert_eq!((found.len(), kept(&found)), (6, 3));
     }
 
     #[test]

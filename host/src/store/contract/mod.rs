@@ -87,7 +87,8 @@ macro_rules! contract_tests {
                 the_store_counts;
             objects: an_object_is_held_with_its_event, modes_and_accounts_are_apart,
                 what_is_ambiguous_is_listed_until_it_is_known,
-                a_fetch_wins_over_what_came_before_it, objects_page_both_ways,
+                a_fetch_wins_over_what_came_before_it, what_a_late_event_contains_is_in_doubt,
+                objects_page_both_ways,
                 a_long_history_pages_and_outlives_its_events, large_objects_are_kept,
                 any_sequence_agrees_with_the_rules;
             twins: a_snapshot_spares_its_thin_event, a_thin_event_spares_its_snapshot,

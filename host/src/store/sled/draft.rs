@@ -38,8 +38,10 @@ impl Draft<'_, '_> {
         let admitted = self.blocks.admit(self.view, self.counters, names, self.types, event)?;
         if let Admission::Accepted(seq) = admitted {
             self.note_pair(pair, seq)?;
+            let mut late = false;
             for object in objects {
-                mirror::fold(self.view, self.counters, &self.shared.codec, seq, object)?;
+                let codec = &self.shared.codec;
+                late |= mirror::fold(self.view, self.counters, codec, seq, object, late)?;
             }
         }
         Ok(admitted)

@@ -69,29 +69,21 @@ pub(super) fn see(
         let Some(key) = layout::object(layout::OBJECT, &key) else { continue };
         let origin = if sighting.subject { Origin::Event } else { Origin::Embedded };
         let moments = (event.occurred_at, new.received_at);
-        let (kind, id) = (sighting.kind.clone(), sighting.id.clone());
-        let state = state(codec, sighting, &event.key.id, moments, origin)?;
-        let mut one = Seen { key, state };
+        let whole = state(codec, sighting.clone(), &event.key.id, moments, origin)?;
+        let mut one = Seen { key, state: whole };
         if one.size() > left {
             tracing::warn!(
-                event = %event.key, kind, id, bytes = one.size(),
+                event = %event.key, kind = sighting.kind, id = sighting.id, bytes = one.size(),
                 "an object is too large to be mirrored in one commit with its event; it is ambiguous \
                  until it is fetched or changes again"
             );
-            one.state.packed = codec.compress(&nothing_of(&kind, &id))?.into();
-            one.state.stub = true;
+            one.state = state(codec, sighting.unkept(), &event.key.id, moments, origin)?;
         }
         // What is left of it is as small as its name.
         left = left.saturating_sub(one.size());
         seen.push(one);
     }
     Ok(seen)
-}
-
-/// What [`state`] packs of an object of which only the name is kept.
-fn nothing_of(kind: &str, id: &str) -> Vec<u8> {
-    let body = serde_json::json!({ "id": id, "object": kind }).to_string();
-    [0_u32.to_be_bytes().as_slice(), body.as_bytes()].concat()
 }
 
 impl Seen {
@@ -123,9 +115,7 @@ fn state(
     (as_of, received_at): (Timestamp, Timestamp),
     origin: Origin,
 ) -> Result<State, RowError> {
-    let previous = sighting.previous.as_deref().unwrap_or_default();
-    let head = u32::try_from(previous.len()).unwrap_or(u32::MAX).to_be_bytes();
-    let packed = codec.compress(&[head.as_slice(), previous, &sighting.body].concat())?;
+    let packed = codec.compress(&Opened::pack(&sighting.body, sighting.previous.as_deref()))?;
     Ok(State {
         event: event.to_owned(),
         as_of,
@@ -143,24 +133,21 @@ fn state(
 /// What [`state`] packed.
 pub(super) fn open(codec: &Codec, packed: &[u8]) -> Result<Opened, RowError> {
     let raw = Bytes::from(codec.expand(packed)?);
-    let odd = || RowError::damaged("an object", "its parts do not fit");
-    let (head, _) = raw.split_first_chunk::<4>().ok_or_else(odd)?;
-    let previous = usize::try_from(u32::from_be_bytes(*head)).unwrap_or(usize::MAX);
-    let end = previous.checked_add(4).filter(|end| *end <= raw.len()).ok_or_else(odd)?;
-    let previous = (previous > 0).then(|| raw.slice(4..end));
-    Ok(Opened { body: raw.slice(end..), previous })
+    Opened::unpack(&raw).ok_or_else(|| RowError::damaged("an object", "its parts do not fit"))
 }
 
-/// Take in what the event `seq` shows of one object.
+/// Take in what the event `seq` shows of one object. `late`: the event's own object is held as it was
+/// later. Whether this is that object, and is.
 pub(super) fn fold(
     view: &mut View<'_>,
     counters: &mut Counters,
     codec: &Codec,
     seq: EventSeq,
     seen: Seen,
-) -> Result<(), RowError> {
+    late: bool,
+) -> Result<bool, RowError> {
     let Seen { key, state } = seen;
-    let own = state.origin == Origin::Event;
+    let (own, as_of) = (state.origin == Origin::Event, state.as_of);
     let row = match held(view, &key) {
         Ok(row) => row,
         Err(e @ RowError::Damaged { .. }) => {
@@ -174,16 +161,18 @@ pub(super) fn fold(
         None => (Mirrored::begin(state), Vec::new()),
         Some((mut held, touched)) => {
             let open = |packed: &Bytes| open(codec, packed).ok();
-            let folded = held.fold(state, &open);
+            let folded =
+                if own { held.fold(state, &open) } else { held.fold_contained(state, late, &open) };
             if folded == Folded::Unchanged && !own {
-                return Ok(());
+                return Ok(false);
             }
             bound(&mut held);
             (held, touched)
         }
     };
     touch(view, &key, &mut touched, seq)?;
-    put(view, counters, key, &held, &touched, was)
+    put(view, counters, key, &held, &touched, was)?;
+    Ok(own && held.is_past(as_of))
 }
 
 /// Take in a fetched state.
