@@ -3,8 +3,10 @@
 //!
 //! `cargo bench -p signalbox-tests --bench store` prints rates, latencies and their ratio;
 //! `-- --million [EVENTS]` grows a store, kills its process, and prints memory, disk and opening time.
+//! `-- --mirror` measures what the mirror adds to an accept.
 //! `-- --events FILE` takes other sample events than the fixtures. Not a test: asserts nothing about time.
 
+mod mirror;
 mod samples;
 
 use std::fs::File;
@@ -52,6 +54,9 @@ fn main() -> Result<()> {
     }
     let samples = Arc::new(Samples::load(&samples)?);
     println!("events of {} bytes on average, {PRODUCERS} producers", samples.mean());
+    if after("--mirror").is_some() {
+        return runtime.block_on(mirror::measure(dir.path(), &samples));
+    }
     runtime.block_on(compare(dir.path(), &samples))
 }
 
