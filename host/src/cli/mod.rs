@@ -13,6 +13,7 @@ mod operation;
 mod outcome;
 mod output;
 mod page;
+mod place;
 mod table;
 mod times;
 mod watch;

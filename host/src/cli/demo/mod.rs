@@ -25,6 +25,7 @@ use crate::telemetry;
 use super::build_command;
 use super::client;
 use super::context::Context;
+use super::place::Place;
 use super::serve::LogArgs;
 use super::trigger::fixtures;
 use super::trigger::fresh::{self, Identity, SystemLetters};
@@ -108,7 +109,7 @@ pub(crate) async fn run(args: Args, cx: &mut Context) -> anyhow::Result<()> {
     .await
 }
 
-fn config(args: &Args, place: &setup::Place, cx: &Context) -> anyhow::Result<Config> {
+fn config(args: &Args, place: &Place, cx: &Context) -> anyhow::Result<Config> {
     let mut flags = Flags::default();
     flags.set("--listen", "server.listen", args.listen);
     flags.set("--admin-listen", "server.admin_listen", args.admin_listen);

@@ -24,7 +24,7 @@ use super::context::Context;
 use super::serve::LogArgs;
 use super::watch::{Changes, Watch};
 
-use place::Place;
+use super::place::Place;
 use view::View;
 
 /// How often the store is asked for events that no plugin takes.

@@ -1,12 +1,11 @@
-//! The directory of a project under development: its configuration, its endpoint, its data.
+//! The directory of a project under development, a free port for it, and what its plugins ask for.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use uuid::Uuid;
 
 use crate::app;
 use crate::config::{Config, PluginSettings};
@@ -16,61 +15,31 @@ use crate::plugin::{Engine, EngineConfig, Trial};
 
 use super::super::check;
 use super::super::context::Context;
+use super::super::place::{self, Place};
 
 /// Its name within the project.
 const DIR: &str = ".signalbox";
 
-/// Where everything is.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) config: PathBuf,
-    pub(super) plugins: PathBuf,
-}
+const MORE: &str = r#"# [plugin.NAME]
+# settings = { greeting = "hello" }
+# grants = [{ capability = "outbox.http", scope = "POST https://hooks.example.com/*" }]
+"#;
 
 /// Make the directory, unless it is there.
 pub(super) fn prepare(project: &Path) -> anyhow::Result<Place> {
     let dir = project.join(DIR);
-    let plugins = dir.join("plugins");
-    let told = || format!("cannot make {}", dir.display());
     anyhow::ensure!(project.is_dir(), "{} is no directory", project.display());
-    fs::create_dir_all(&plugins).with_context(told)?;
-    let config = dir.join("signalbox.toml");
-    for (file, text) in [(&config, text()), (&dir.join(".gitignore"), "*\n".to_owned())] {
-        if !file.exists() {
-            fs::write(file, text).with_context(told)?;
-        }
+    let place = place::prepare(&dir, "dev", MORE)?;
+    let ignored = dir.join(".gitignore");
+    if !ignored.exists() {
+        fs::write(&ignored, "*\n")
+            .with_context(|| format!("cannot write {}", ignored.display()))?;
     }
     // A component that the project no longer builds must not run on.
-    for entry in fs::read_dir(&plugins)? {
+    for entry in fs::read_dir(&place.plugins)? {
         fs::remove_file(entry?.path())?;
     }
-    Ok(Place { config, plugins })
-}
-
-fn text() -> String {
-    let (endpoint, secret) = (Uuid::new_v4(), Uuid::new_v4().simple());
-    format!(
-        r#"# Made by `signalbox dev`; yours to change. Delete the directory to begin anew.
-
-[store]
-path = "data"
-
-[plugins]
-dir = "plugins"
-
-[[endpoint]]
-id = "{endpoint}"
-provider = "stripe"
-secrets = ["whsec_dev_{secret}"]
-
-[dispatch]
-first_wait = "1s"     # so that a retry can be watched; the default is 5s
-
-# [plugin.NAME]
-# settings = {{ greeting = "hello" }}
-# grants = [{{ capability = "outbox.http", scope = "POST https://hooks.example.com/*" }}]
-"#
-    )
+    Ok(place)
 }
 
 /// `address`, or any port of it where its own is taken.

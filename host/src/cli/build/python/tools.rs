@@ -56,7 +56,7 @@ fn install(tools: &Tools, home: &Path, progress: &mut dyn Progress) -> Result<()
         tool: "python3",
         needed: "runs componentize-py",
         remedy: format!(
-            "install Python 3.10 or newer with its module `venv` (Debian: `apt install python3-venv`){cause}"
+            "install Python 3.11 or newer with its module `venv` (Debian: `apt install python3-venv`){cause}"
         ),
     };
     let made = run(&mut command, |line| progress.detail(line)).map_err(|_| missing(""))?;
