@@ -332,7 +332,7 @@ fn arguments(events: &Events) -> Result<Arc<[(Event, Delivery)]>> {
             received_at: new.received_at.as_millis(),
             content_type: event.content_type.clone(),
             body: event.body.to_vec(),
-            attributes: event.attributes(),
+            attributes: event.facts().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
         };
         (guests, Delivery { id, attempt: 1, replay: false })
     });
