@@ -14,7 +14,9 @@
 //!
 //! Threads that call are as nice in every row as the guests' are: beside other work, a loop that gets
 //! its processor first would prove nothing. `cpu` is the processor time of all threads for each call,
-//! which other work hardly changes; its ratio is the one to compare on a machine that is not idle.
+//! which other work changes less; its ratio is the one to compare on a machine that is not idle. A guest
+//! that grows its memory costs twice as much while another processor runs guests as well (each change of
+//! protection interrupts it), in every row: compare rows of one run alone.
 //!
 //! At the end, what a delivery costs by what it does: deliveries a second against those of the
 //! handler that does nothing, all of this run.
