@@ -16,6 +16,7 @@ use crate::domain::plugin::CodeDigest;
 use crate::plugin::{Call, Execution, Loaded, Routes};
 use crate::store::{ClaimedDelivery, NewEffect, Settled, Settlement, Store, StoreError, Verdict};
 
+use super::flow::Flow;
 use super::pauses::PauseHandle;
 use super::settle::{Moment, Rules};
 use super::{Did, Ended};
@@ -37,6 +38,8 @@ pub(super) struct Lane {
     slots: Semaphore,
     /// How many those are.
     pub(super) width: Width,
+    /// Those that were claimed and have not ended.
+    pub(super) flow: Arc<Flow>,
 }
 
 /// How many deliveries of one plugin run at a time.
@@ -60,7 +63,8 @@ impl Width {
 impl Lane {
     /// For so many at a time.
     pub(super) fn new(width: Width) -> Self {
-        Self { gate: RwLock::new(()), slots: Semaphore::new(width.get()), width }
+        let (gate, slots) = (RwLock::new(()), Semaphore::new(width.get()));
+        Self { gate, slots, width, flow: Arc::default() }
     }
 }
 

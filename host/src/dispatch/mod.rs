@@ -5,6 +5,7 @@
 
 mod attempt;
 mod faults;
+mod flow;
 pub mod pauses;
 mod settle;
 
@@ -28,6 +29,7 @@ use crate::store::{ClaimRequest, ClaimedDelivery, Demand, Store};
 
 use attempt::{Lane, Runner, Width};
 use faults::Faults;
+use flow::Ends;
 use pauses::PauseHandle;
 use settle::Rules;
 
@@ -143,9 +145,8 @@ pub struct Dispatcher {
     tasks: JoinSet<()>,
     claims: HashMap<Id, (ClaimedDelivery, CodeDigest)>,
     runner: Arc<Runner>,
-    /// Of each plugin its lane, and how many of `claims` are its own: counted as they come and go,
-    /// for they are asked for at every end of an attempt.
-    lanes: HashMap<PluginName, (Arc<Lane>, usize)>,
+    lanes: HashMap<PluginName, Arc<Lane>>,
+    ends: Arc<Ends>,
 }
 
 impl fmt::Debug for Dispatcher {
@@ -177,6 +178,7 @@ impl Dispatcher {
             claims: HashMap::new(),
             runner,
             lanes: HashMap::new(),
+            ends: Arc::default(),
         };
         (dispatcher, handle)
     }
@@ -184,7 +186,7 @@ impl Dispatcher {
     /// Work until `shutdown`, then wait for what runs, at most `drain` long.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut generation = self.deps.routes.subscribe();
-        let store = Arc::clone(&self.deps.store);
+        let (store, ends) = (Arc::clone(&self.deps.store), Arc::clone(&self.ends));
         while !shutdown.is_cancelled() {
             let room = self.room();
             let mut next_due = None;
@@ -206,6 +208,8 @@ impl Dispatcher {
                     Err(wait) => next_due = Some(wait),
                 }
             }
+            // While many are on their way, their lanes tell when it is worth a look.
+            let each = self.claims.len() <= WORTH_A_CLAIM || ends.broke();
             let timer = async {
                 match next_due {
                     Some(wait) => tokio::time::sleep(wait).await,
@@ -214,7 +218,8 @@ impl Dispatcher {
             };
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
+                Some(ended) = self.tasks.join_next_with_id(), if each => self.ended(ended),
+                () = ends.enough() => {}
                 () = store.work(), if asked => {}
                 _ = generation.changed(), if room > 0 => {}
                 () = timer => {}
@@ -227,7 +232,7 @@ impl Dispatcher {
     /// How many more may be claimed.
     fn room(&self) -> usize {
         let most = self.config.concurrency.saturating_add(AHEAD);
-        most.saturating_sub(self.claims.len())
+        most.saturating_sub(self.ends.on_their_way())
     }
 
     /// How many of a plugin may run at once: half of all, so that a plugin whose guests all run to
@@ -245,7 +250,7 @@ impl Dispatcher {
     fn demands(&self, table: &RoutingTable, room: usize) -> Vec<Demand> {
         let demand = |name: &PluginName| {
             let plugin = table.get(name)?;
-            let running = self.lanes.get(name).map_or(0, |(_, running)| *running);
+            let running = self.lanes.get(name).map_or(0, |lane| lane.flow.left());
             let most = self.width(plugin).get().saturating_mul(CLAIMS_PER_RUN);
             let fair = room.saturating_sub(running).div_ceil(2);
             let own = fair.min(most.saturating_sub(running));
@@ -282,18 +287,24 @@ impl Dispatcher {
                 continue;
             };
             let (digest, width) = (loaded.digest(), self.width(loaded));
-            let new = || (Arc::new(Lane::new(width)), 0);
-            let (lane, running) = self.lanes.entry(claimed.id.plugin.clone()).or_insert_with(new);
-            if *running == 0 && lane.width != width {
-                *lane = Arc::new(Lane::new(width));
+            let new = || Arc::new(Lane::new(width));
+            let lane = self.lanes.entry(claimed.id.plugin.clone()).or_insert_with(new);
+            if lane.width != width && lane.flow.left() == 0 {
+                *lane = new();
             }
-            *running += 1;
+            let on_its_way = lane.flow.begin(&self.ends);
             let lane = Arc::clone(lane);
             let runner = Arc::clone(&self.runner);
             let task = claimed.clone();
-            let run = async move { runner.run(task, digest, &lane).await };
+            let run = async move {
+                let _until_its_end = on_its_way;
+                runner.run(task, digest, &lane).await;
+            };
             let started = self.tasks.spawn_on(run, self.deps.engine.guests().handle());
             self.claims.insert(started.id(), (claimed, digest));
+        }
+        for lane in self.lanes.values() {
+            lane.flow.watch(WORTH_A_CLAIM, &self.ends);
         }
         Ok(Some((count, claim.next_due.map(|due| due.since(now)))))
     }
@@ -311,13 +322,9 @@ impl Dispatcher {
             Err(error) => (error.id(), Some(error)),
         };
         let claimed = self.claims.remove(&id);
-        if let Some((claimed, _)) = &claimed
-            && let Some((_, running)) = self.lanes.get_mut(&claimed.id.plugin)
-        {
-            *running = running.saturating_sub(1);
-        }
         if let (Some((claimed, digest)), Some(panic)) = (claimed, panic) {
             tracing::error!(delivery = %claimed.id, error = %panic, "the host failed in a delivery");
+            self.ends.noted();
             let runner = Arc::clone(&self.runner);
             // One of `tasks`, so that a stop waits for it too.
             self.tasks.spawn(async move { runner.broken_off(claimed, digest).await });

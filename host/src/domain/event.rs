@@ -158,20 +158,16 @@ impl VerifiedEvent {
     }
 
     /// The provider facts that a handler sees, named as in the contract (`types.event.attributes`).
-    #[must_use]
-    pub fn attributes(&self) -> Vec<(String, String)> {
-        let mut out = vec![("livemode".to_owned(), self.livemode.to_string())];
+    pub fn facts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let livemode = if self.livemode { "true" } else { "false" };
         let optional = [
             ("account", &self.account),
             ("api-version", &self.api_version),
             ("request-id", &self.request_id),
         ];
-        for (name, value) in optional {
-            if let Some(value) = value {
-                out.push((name.to_owned(), value.clone()));
-            }
-        }
-        out
+        let optional =
+            optional.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        std::iter::once(("livemode", livemode)).chain(optional)
     }
 }
 
@@ -193,9 +189,9 @@ pub struct StoredEvent {
 impl StoredEvent {
     /// The facts that a handler sees beside the body, named as in the contract.
     #[must_use]
-    pub fn attributes(&self) -> Vec<(String, String)> {
-        let mut out = self.event.attributes();
-        out.extend(self.source.made().into_iter().flat_map(|made| made.attributes.clone()));
-        out
+    pub fn attributes(&self) -> Vec<(&str, &str)> {
+        let made = self.source.made().into_iter().flat_map(|made| &made.attributes);
+        let made = made.map(|(name, value)| (name.as_str(), value.as_str()));
+        self.event.facts().chain(made).collect()
     }
 }

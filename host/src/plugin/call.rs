@@ -7,10 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bindings::PluginPre;
+use wasmtime::component::{ComponentExportIndex, InstancePre};
+
 use super::bindings::exports::signalbox::plugin::handler as contract;
 use super::filter::Filter;
-use super::guest::{Guest, Role};
+use super::guest::{Guest, Handling, Role};
 use super::imports::kv::KvSession;
 use super::imports::objects::ObjectsSession;
 use super::imports::outbox::OutboxSession;
@@ -18,6 +19,7 @@ use super::imports::wasi::Surroundings;
 use super::logbook::LogBook;
 use super::outcome::bounded;
 use super::run::{Bounds, run};
+use super::shown;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::delivery::{DeliveryId, Logs, Outcome, Usage};
 use crate::domain::effect::{Cancel, EffectRequest};
@@ -35,8 +37,16 @@ pub struct Loaded {
     grants: Arc<[Grant]>,
 }
 
+/// A component with all its imports, whose exports are of the contract's types.
+#[derive(Clone)]
+pub(super) struct Linked {
+    pub(super) pre: InstancePre<Guest>,
+    /// Its `handle`.
+    pub(super) handle: ComponentExportIndex,
+}
+
 pub(super) struct Parts {
-    pub(super) pre: PluginPre<Guest>,
+    pub(super) linked: Linked,
     pub(super) pooled: bool,
     pub(super) digest: CodeDigest,
     pub(super) size: usize,
@@ -49,6 +59,9 @@ pub(super) struct Parts {
     pub(super) grants: Vec<Grant>,
     pub(super) clock: Arc<dyn Clock>,
 }
+
+/// What `handle` answers.
+type Answer = Result<(), contract::Failure>;
 
 /// One attempt at one delivery.
 #[derive(Debug, Clone)]
@@ -178,17 +191,19 @@ impl Loaded {
         let parts = &self.parts;
         let limits = &parts.limits;
         let started_at = parts.clock.now();
+        let Call { event, delivery, attempt, replay } = call;
+        let delivery = Arc::new(delivery);
         let kv = KvSession::new(Arc::clone(&store), parts.manifest.name.clone(), limits.clone());
         let objects = ObjectsSession::new(
             Arc::clone(&store),
-            &call.event,
+            &event,
             Arc::clone(&self.grants),
             limits.clone(),
         );
         let outbox = OutboxSession::new(
             store,
-            call.delivery.clone(),
-            call.event.source.depth(),
+            Arc::clone(&delivery),
+            event.source.depth(),
             Arc::clone(&self.grants),
             limits.clone(),
         );
@@ -196,31 +211,35 @@ impl Loaded {
             limits.cpu,
             limits.memory,
             LogBook::new(limits.log_records, limits.log_bytes),
-            Role::Handling {
+            Role::Handling(Box::new(Handling {
                 settings: Arc::clone(&self.settings),
-                kv: Box::new(kv),
-                objects: Box::new(objects),
-                outbox: Box::new(outbox),
-            },
-            Surroundings::of_attempt(&call.delivery, call.attempt, started_at),
+                kv,
+                objects,
+                outbox,
+            })),
+            Surroundings::of_attempt(Arc::clone(&delivery), attempt, started_at),
         );
         let bounds =
             Bounds { cpu: limits.cpu, wall: limits.wall, hostcall_bytes: limits.hostcall_bytes };
-        let event = event(&call.event);
-        let delivery = contract::Delivery {
-            id: call.delivery.to_string(),
-            attempt: call.attempt,
-            replay: call.replay,
-        };
-        let ran = run(&parts.pre, guest, bounds, move |plugin, store| {
+        let handle = parts.linked.handle;
+        let ran = run(&parts.linked.pre, guest, bounds, move |instance, store| {
             Box::pin(async move {
-                plugin.signalbox_plugin_handler().call_handle(store, &event, &delivery).await
+                let delivery = contract::Delivery { id: delivery.to_string(), attempt, replay };
+                let attributes = event.attributes();
+                let event = shown::Event::new(&event, &attributes);
+                let handle = instance
+                    .get_typed_func::<(shown::Event<'_>, &contract::Delivery), (Answer,)>(
+                        &mut *store,
+                        &handle,
+                    )?;
+                let (answer,) = handle.call_async(store, (event, &delivery)).await?;
+                Ok(answer)
             })
         })
         .await;
         let logs = ran.guest.logs.take();
         let ((reads, writes), (effects, cancels)) = match ran.guest.role {
-            Role::Handling { kv, outbox, .. } => (kv.finish(), outbox.finish()),
+            Role::Handling(handling) => (handling.kv.finish(), handling.outbox.finish()),
             Role::Describing => Default::default(),
         };
         let mut execution = Execution {
@@ -256,19 +275,5 @@ impl Loaded {
             }
         }
         execution
-    }
-}
-
-fn event(stored: &StoredEvent) -> contract::Event {
-    let event = &stored.event;
-    contract::Event {
-        id: event.key.id.clone(),
-        provider: event.key.provider.clone(),
-        kind: event.kind.clone(),
-        occurred_at: event.occurred_at.as_millis(),
-        received_at: stored.received_at.as_millis(),
-        content_type: event.content_type.clone(),
-        body: event.body.to_vec(),
-        attributes: stored.attributes(),
     }
 }

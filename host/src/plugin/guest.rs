@@ -28,7 +28,7 @@ pub(super) struct Guest {
     pub(super) fault: Option<String>,
     pub(super) surroundings: Surroundings,
     /// Made when a guest first uses WASI: many never do.
-    pub(super) wasi: Option<WasiCtx>,
+    pub(super) wasi: Option<Box<WasiCtx>>,
     pub(super) table: ResourceTable,
 }
 
@@ -37,16 +37,19 @@ pub(super) enum Role {
     /// `describe`: every import of the package traps.
     Describing,
     /// `handle`.
-    Handling {
-        /// What the operator set for the plugin.
-        settings: Arc<BTreeMap<String, String>>,
-        /// Its state.
-        kv: Box<KvSession>,
-        /// The provider's objects.
-        objects: Box<ObjectsSession>,
-        /// What it asks the world for.
-        outbox: Box<OutboxSession>,
-    },
+    Handling(Box<Handling>),
+}
+
+/// What the imports of the package work on.
+pub(super) struct Handling {
+    /// What the operator set for the plugin.
+    pub(super) settings: Arc<BTreeMap<String, String>>,
+    /// Its state.
+    pub(super) kv: KvSession,
+    /// The provider's objects.
+    pub(super) objects: ObjectsSession,
+    /// What it asks the world for.
+    pub(super) outbox: OutboxSession,
 }
 
 /// Why a host function ended its guest. The reason the operator reads is made of it.
@@ -92,7 +95,7 @@ impl Guest {
     pub(super) fn kv_operations(&self) -> u32 {
         match &self.role {
             Role::Describing => 0,
-            Role::Handling { kv, .. } => kv.operations(),
+            Role::Handling(handling) => handling.kv.operations(),
         }
     }
 }

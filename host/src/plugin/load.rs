@@ -9,10 +9,10 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
-use super::bindings::PluginPre;
 use super::bindings::exports::signalbox::plugin::handler as contract;
+use super::bindings::{Plugin, PluginPre};
 use super::cache::Kept;
-use super::call::{Loaded, Parts};
+use super::call::{Linked, Loaded, Parts};
 use super::compare::differences;
 use super::compile::{Elsewhere, elsewhere};
 use super::engine::{Backend, Engine, Inner, POOLED_MEMORY};
@@ -181,7 +181,7 @@ impl Engine {
         &self,
         prepared: &Prepared,
         policy: &Policy,
-    ) -> Result<(PluginPre<Guest>, Checked), LoadError> {
+    ) -> Result<(Linked, Checked), LoadError> {
         let defaults = &policy.limits;
         let linked = link(self.0.backend(prepared.pooled), &prepared.component, &prepared.bytes)?;
         let memory = defaults.memory.max(Limits::default().memory);
@@ -197,7 +197,7 @@ impl Engine {
     pub(super) fn admit(
         &self,
         prepared: Prepared,
-        linked: PluginPre<Guest>,
+        linked: Linked,
         checked: Checked,
         policy: &Policy,
     ) -> Result<Loaded, LoadError> {
@@ -206,13 +206,13 @@ impl Engine {
         granted(&manifest, &own.grants)?;
         let limits = checked.wishes.limits(own.limits);
         let delivery = checked.wishes.delivery(own.delivery, own.order);
-        let (pre, pooled) = if prepared.pooled && limits.memory > POOLED_MEMORY {
+        let (linked, pooled) = if prepared.pooled && limits.memory > POOLED_MEMORY {
             (self.beside_pool(&prepared)?, false)
         } else {
             (linked, prepared.pooled)
         };
         Ok(Loaded::new(Parts {
-            pre,
+            linked,
             pooled,
             digest: prepared.digest,
             size: prepared.size,
@@ -227,17 +227,13 @@ impl Engine {
         }))
     }
 
-    fn beside_pool(&self, prepared: &Prepared) -> Result<PluginPre<Guest>, LoadError> {
+    fn beside_pool(&self, prepared: &Prepared) -> Result<Linked, LoadError> {
         let component = deserialize(&self.0.on_demand, &prepared.artefact).map_err(host)?;
         link(&self.0.on_demand, &component, &prepared.bytes)
     }
 
-    async fn describe(
-        &self,
-        pre: PluginPre<Guest>,
-        memory: u64,
-    ) -> Result<contract::Manifest, LoadError> {
-        self.0.guests.spawn(async move { describe(&pre, memory).await }).await.map_err(host)?
+    async fn describe(&self, linked: Linked, memory: u64) -> Result<contract::Manifest, LoadError> {
+        self.0.guests.spawn(async move { describe(&linked, memory).await }).await.map_err(host)?
     }
 }
 
@@ -345,11 +341,7 @@ fn deserialize(backend: &Backend, artefact: &Artefact) -> wasmtime::Result<Compo
 }
 
 /// See that every import is provided and the contract's export is there.
-fn link(
-    backend: &Backend,
-    component: &Component,
-    bytes: &[u8],
-) -> Result<PluginPre<Guest>, LoadError> {
+fn link(backend: &Backend, component: &Component, bytes: &[u8]) -> Result<Linked, LoadError> {
     let ty = component.component_type();
     let engine = &backend.engine;
     let imports: Vec<String> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
@@ -372,7 +364,15 @@ fn link(
         LoadError::Types { cause, built_for: built_for.clone() }
     };
     let pre = backend.linker.instantiate_pre(component).map_err(types)?;
-    PluginPre::new(pre).map_err(types)
+    let pre = PluginPre::new(pre).map_err(types)?;
+    // It is there: `PluginPre` holds the exports to the contract, their types as well.
+    let index = |within: Option<&_>, name: &str| component.get_export_index(within, name);
+    let interface = exports.iter().find(|name| split(name).0 == HANDLER);
+    let interface = interface.and_then(|name| index(None, name));
+    let Some(handle) = interface.and_then(|interface| index(Some(&interface), "handle")) else {
+        return Err(LoadError::NoHandler(exports));
+    };
+    Ok(Linked { pre: pre.instance_pre().clone(), handle })
 }
 
 /// `wasi:io/poll@0.2.6` is `wasi:io/poll` in version `0.2.6`.
@@ -393,14 +393,17 @@ fn built_for(name: &str) -> Option<String> {
     version.filter(|_| name.starts_with("signalbox:plugin/")).map(str::to_owned)
 }
 
-async fn describe(pre: &PluginPre<Guest>, memory: u64) -> Result<contract::Manifest, LoadError> {
+async fn describe(linked: &Linked, memory: u64) -> Result<contract::Manifest, LoadError> {
     let limits = Limits::default();
     let logs = LogBook::new(limits.log_records, limits.log_bytes);
     let guest =
         Guest::new(DESCRIBE_CPU, memory, logs, Role::Describing, Surroundings::of_description());
     let bounds = Bounds { cpu: DESCRIBE_CPU, wall: DESCRIBE_WALL, hostcall_bytes: DESCRIBE_BYTES };
-    let ran = run(pre, guest, bounds, |plugin, store| {
-        Box::pin(async move { plugin.signalbox_plugin_handler().call_describe(store).await })
+    let ran = run(&linked.pre, guest, bounds, |instance, store| {
+        Box::pin(async move {
+            let plugin = Plugin::new(&mut *store, &instance)?;
+            plugin.signalbox_plugin_handler().call_describe(store).await
+        })
     })
     .await;
     ran.end.map_err(|fault| {

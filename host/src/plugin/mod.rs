@@ -31,6 +31,7 @@ mod manifest;
 mod outcome;
 pub mod routes;
 mod run;
+mod shown;
 mod sniff;
 pub mod threads;
 mod wishes;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Result, Store, UpdateDeadline};
 
-use super::bindings::{Plugin, PluginPre};
 use super::guest::{Abandoned, Guest};
 use super::limits::MAX_HANDLES;
 use super::outcome::Fault;
@@ -37,13 +37,13 @@ pub(super) type Called<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 
 
 /// Instantiate and call. Never panics; every end is in the answer.
 pub(super) async fn run<T, F>(
-    pre: &PluginPre<Guest>,
+    pre: &InstancePre<Guest>,
     guest: Guest,
     bounds: Bounds,
     call: F,
 ) -> Ran<T>
 where
-    F: for<'a> FnOnce(&'a Plugin, &'a mut Store<Guest>) -> Called<'a, T> + Send,
+    F: for<'a> FnOnce(Instance, &'a mut Store<Guest>) -> Called<'a, T> + Send,
     T: Send,
 {
     let mut store = Store::new(pre.engine(), guest);
@@ -63,8 +63,8 @@ where
     let began = Instant::now();
     let end = {
         let work = async {
-            let plugin = pre.instantiate_async(&mut store).await?;
-            call(&plugin, &mut store).await
+            let instance = pre.instantiate_async(&mut store).await?;
+            call(instance, &mut store).await
         };
         let mut work = pin!(work);
         // A panic of a host function passes through the guest's frames and ends here.

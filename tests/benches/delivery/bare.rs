@@ -15,8 +15,8 @@ use wasmtime::{
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use super::Round;
 use super::events::Events;
+use super::{Meter, Round};
 use exports::signalbox::plugin::handler::{Delivery, Event, Failure};
 
 wasmtime::component::bindgen!({
@@ -184,8 +184,10 @@ impl Bare {
                 ticker.increment_epoch();
             }
         });
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(threads).build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .on_thread_start(be_nice)
+            .build()?;
         Ok(Self {
             engine,
             pre,
@@ -208,6 +210,7 @@ impl Bare {
     pub(crate) fn blocking(&self, calls: usize) -> Result<Round> {
         let left = AtomicUsize::new(calls);
         let run = || -> Result<Vec<Duration>> {
+            be_nice();
             let mut runs = Vec::new();
             while let Some(number) = take(&left) {
                 let (event, delivery) = &self.events[number % self.events.len()];
@@ -226,14 +229,14 @@ impl Bare {
             }
             Ok(runs)
         };
-        let began = Instant::now();
+        let meter = Meter::start();
         let runs = thread::scope(|scope| {
             let all: Vec<_> = (0..self.threads).map(|_| scope.spawn(run)).collect();
             all.into_iter()
                 .map(|one| one.join().map_err(|_| anyhow!("a thread panicked"))?)
                 .collect::<Result<Vec<_>>>()
         })?;
-        Ok(Round { rate: calls as f64 / began.elapsed().as_secs_f64(), runs: runs.concat() })
+        Ok(meter.stop(calls, runs.concat()))
     }
 
     /// Bytes that `count` instances take that live at once and handled one event each.
@@ -276,7 +279,7 @@ impl Bare {
     /// As futures on as many threads.
     pub(crate) fn yielding(&self, calls: usize) -> Result<Round> {
         let left = Arc::new(AtomicUsize::new(calls));
-        let began = Instant::now();
+        let meter = Meter::start();
         let tasks: Vec<_> = (0..self.threads)
             .map(|_| {
                 let (left, events) = (Arc::clone(&left), Arc::clone(&self.events));
@@ -304,13 +307,21 @@ impl Bare {
         for task in tasks {
             runs.extend(self.runtime.block_on(task)??);
         }
-        Ok(Round { rate: calls as f64 / began.elapsed().as_secs_f64(), runs })
+        Ok(meter.stop(calls, runs))
     }
 }
 
 impl Drop for Bare {
     fn drop(&mut self) {
         self.ticking.store(false, Ordering::Relaxed);
+    }
+}
+
+/// As the host makes its guests' threads.
+fn be_nice() {
+    #[cfg(target_os = "linux")]
+    if let Err(cause) = rustix::process::setpriority_process(None, 10) {
+        eprintln!("bare threads keep the usual priority: {cause}");
     }
 }
 
@@ -332,7 +343,7 @@ fn arguments(events: &Events) -> Result<Arc<[(Event, Delivery)]>> {
             received_at: new.received_at.as_millis(),
             content_type: event.content_type.clone(),
             body: event.body.to_vec(),
-            attributes: event.attributes(),
+            attributes: event.facts().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
         };
         (guests, Delivery { id, attempt: 1, replay: false })
     });

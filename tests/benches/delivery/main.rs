@@ -12,13 +12,21 @@
 //! All with the same component, events and number of guest threads. p50 and p99 are of one run
 //! of the guest; what a delivery takes as a whole is the second table.
 //!
+//! Threads that call are as nice in every row as the guests' are: beside other work, a loop that gets
+//! its processor first would prove nothing. `cpu` is the processor time of all threads for each call,
+//! which other work changes less; its ratio is the one to compare on a machine that is not idle. A guest
+//! that grows its memory costs twice as much while another processor runs guests as well (each change of
+//! protection interrupts it), in every row: compare rows of one run alone.
+//!
 //! At the end, what a delivery costs by what it does: deliveries a second against those of the
 //! handler that does nothing, all of this run.
 //!
 //! A component made from text does nothing, so that its bare call is almost free and the ratio
 //! tells little of a real handler: give one as FILE (`signalbox build` makes it) for its own table.
 //!
-//! `cargo bench -p signalbox-tests --bench delivery [-- [FILE.wasm...] DELIVERIES_PER_ROUND [ROUNDS]]`
+//! `cargo bench -p signalbox-tests --bench delivery [-- [FILE.wasm...] [NAME...] DELIVERIES_PER_ROUND [ROUNDS]]`
+//!
+//! With names of components (of a file, without `.wasm`), these alone.
 
 #[allow(dead_code, reason = "shared with the bench of guests, which measures more of it")]
 mod bare;
@@ -28,9 +36,10 @@ mod latency;
 mod spine;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use rustix::time::{ClockId, clock_gettime};
 use signalbox_tests::{components, guests};
 
 use events::Events;
@@ -42,16 +51,39 @@ const KINDS: &[&str] = &["charge.succeeded"];
 /// The handler that all others are compared with.
 const NOTHING: &str = "no-op";
 
-/// One round: how many in how long, and how long each run took.
+/// One round: what it took, and how long each run took.
 struct Round {
     rate: f64,
+    /// Processor time of the whole process for each.
+    cpu: f64,
     runs: Vec<Duration>,
 }
+
+/// What a round takes.
+struct Meter {
+    began: Instant,
+    cpu: f64,
+}
+
+impl Meter {
+    fn start() -> Self {
+        Self { began: Instant::now(), cpu: processor_time() }
+    }
+
+    /// The round of these runs ends now.
+    fn stop(self, calls: usize, runs: Vec<Duration>) -> Round {
+        let (took, cpu) = (self.began.elapsed(), processor_time() - self.cpu);
+        Round { rate: calls as f64 / took.as_secs_f64(), cpu: cpu / calls as f64, runs }
+    }
+}
+
+/// The figures of one round: a second, processor time of the whole process for each, p50, p99.
+type Figures = [f64; 4];
 
 /// A row of the first table.
 struct Row {
     name: &'static str,
-    rounds: Vec<[f64; 3]>,
+    rounds: Vec<Figures>,
 }
 
 fn main() -> Result<()> {
@@ -63,7 +95,10 @@ fn main() -> Result<()> {
     let events = Events::load();
     println!("{calls} calls a round, bodies of {} B, {threads} threads; medians", events.size());
     let mut subjects = Vec::new();
-    for file in std::env::args().skip(1).filter(|text| text.ends_with(".wasm")) {
+    let words = || std::env::args().skip(1).filter(|text| !text.starts_with('-'));
+    let chosen: Vec<String> =
+        words().filter(|text| !text.ends_with(".wasm") && text.parse::<usize>().is_err()).collect();
+    for file in words().filter(|text| text.ends_with(".wasm")) {
         let name = Path::new(&file).file_stem().unwrap_or_default().to_string_lossy().into_owned();
         subjects.push((name, std::fs::read(&file).with_context(|| file.clone())?));
     }
@@ -74,6 +109,9 @@ fn main() -> Result<()> {
         ("one key for all events", components::counter("plugin", KINDS)),
     ] {
         subjects.push((name.to_owned(), bytes));
+    }
+    if !chosen.is_empty() {
+        subjects.retain(|(name, _)| chosen.contains(name));
     }
     let mut rates = Vec::new();
     for (name, bytes) in subjects {
@@ -99,6 +137,9 @@ fn main() -> Result<()> {
         rates.push((name, rows.last().map_or(0.0, |row| median(row, 0))));
         spine.stop()?;
     }
+    if !chosen.is_empty() {
+        return Ok(());
+    }
     println!("\n{:<24} {:>10} {:>10}", "deliveries by what they do", "per s", "ratio");
     let nothing = rates.iter().find(|(name, _)| name == NOTHING).map_or(0.0, |(_, rate)| *rate);
     for (name, rate) in rates {
@@ -107,9 +148,15 @@ fn main() -> Result<()> {
     latency::table(threads, &events)
 }
 
-fn figures(mut round: Round) -> [f64; 3] {
+fn figures(mut round: Round) -> Figures {
     round.runs.sort_unstable();
-    [round.rate, percentile(&round.runs, 50), percentile(&round.runs, 99)]
+    [round.rate, round.cpu, percentile(&round.runs, 50), percentile(&round.runs, 99)]
+}
+
+/// What all threads of this process have used, in seconds.
+fn processor_time() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// In seconds; `sorted` ascending.
@@ -124,11 +171,20 @@ fn median(row: &Row, column: usize) -> f64 {
 }
 
 fn print(component: &str, rows: &[Row]) {
-    println!("\n{component:<24} {:>10} {:>10} {:>10} {:>8}", "per s", "p50", "p99", "ratio");
-    let limit = rows.first().map_or(0.0, |row| median(row, 0));
+    let headings = ["per s", "ratio", "cpu", "ratio", "p50", "p99"];
+    println!("\n{component:<24} {}", headings.map(|name| format!("{name:>9}")).join(" "));
+    let time = |seconds| format!("{:.1?}", Duration::from_secs_f64(seconds));
+    let limit = rows.first().map_or([0.0; 2], |row| [median(row, 0), median(row, 1)]);
     for row in rows {
-        let (rate, ratio) = (median(row, 0), median(row, 0) / limit);
-        let [p50, p99] = [1, 2].map(|column| Duration::from_secs_f64(median(row, column)));
-        println!("{:<24} {rate:>10.0} {p50:>10.1?} {p99:>10.1?} {ratio:>8.2}", row.name);
+        let [rate, cpu, p50, p99] = [0, 1, 2, 3].map(|column| median(row, column));
+        println!(
+            "{:<24} {rate:>9.0} {:>9.2} {:>9} {:>9.2} {:>9} {:>9}",
+            row.name,
+            rate / limit[0],
+            time(cpu),
+            limit[1] / cpu,
+            time(p50),
+            time(p99)
+        );
     }
 }

@@ -24,8 +24,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::Round;
 use super::events::Events;
+use super::{Meter, Round};
 
 /// Events accepted with one call while a backlog is made.
 const ACCEPTED_AT_ONCE: usize = 64;
@@ -111,7 +111,7 @@ impl Spine {
             })
             .collect();
         let left = Arc::new(AtomicUsize::new(calls));
-        let began = Instant::now();
+        let meter = Meter::start();
         let tasks: Vec<_> = (0..self.threads)
             .map(|_| {
                 let (left, stored) = (Arc::clone(&left), Arc::clone(&stored));
@@ -137,7 +137,7 @@ impl Spine {
         for task in tasks {
             runs.extend(self.runtime.block_on(task)??);
         }
-        Ok(Round { rate: calls as f64 / began.elapsed().as_secs_f64(), runs })
+        Ok(meter.stop(calls, runs))
     }
 
     /// A backlog, from the dispatcher's start until its last delivery is committed.
@@ -150,7 +150,7 @@ impl Spine {
             let (handle, shutdown, start) = self.dispatch();
             let mut ended = handle.subscribe();
             let (mut left, mut runs) = (calls as u64, Vec::with_capacity(calls));
-            let began = Instant::now();
+            let meter = Meter::start();
             let running: JoinHandle<()> = start();
             while left > 0 {
                 match ended.recv().await {
@@ -164,11 +164,11 @@ impl Spine {
                     Err(RecvError::Closed) => anyhow::bail!("the dispatcher ended"),
                 }
             }
-            let rate = calls as f64 / began.elapsed().as_secs_f64();
+            let round = meter.stop(calls, runs);
             shutdown.cancel();
             running.await?;
             ensure!(self.store.stats().await?.waiting == 0, "not all is settled");
-            Ok(Round { rate, runs })
+            Ok(round)
         })
     }
 

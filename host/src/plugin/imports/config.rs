@@ -10,7 +10,7 @@ use crate::plugin::guest::{Abandoned, Guest, Role};
 impl Guest {
     fn settings(&self, call: &'static str) -> Result<&BTreeMap<String, String>> {
         match &self.role {
-            Role::Handling { settings, .. } => Ok(settings),
+            Role::Handling(handling) => Ok(&handling.settings),
             Role::Describing => Err(Abandoned::InDescribe(call).into()),
         }
     }

@@ -243,7 +243,7 @@ impl KvSession {
 impl Guest {
     fn kv(&mut self, call: &'static str) -> Result<&mut KvSession> {
         match &mut self.role {
-            Role::Handling { kv, .. } => Ok(kv),
+            Role::Handling(handling) => Ok(&mut handling.kv),
             Role::Describing => Err(Abandoned::InDescribe(call).into()),
         }
     }

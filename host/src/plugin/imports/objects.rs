@@ -125,10 +125,10 @@ impl contract::Host for Guest {
         kind: String,
         id: String,
     ) -> Result<Result<Option<contract::Object>, contract::Refusal>> {
-        let Role::Handling { objects, .. } = &mut self.role else {
+        let Role::Handling(handling) = &mut self.role else {
             return Err(Abandoned::InDescribe("objects.get").into());
         };
-        match objects.get(provider, kind, id).await {
+        match handling.objects.get(provider, kind, id).await {
             Ok(answer) => Ok(answer.map(|object| object.map(show))),
             Err(error) => {
                 self.fault = Some(format!("an object could not be read: {error}"));

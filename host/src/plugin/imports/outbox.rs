@@ -26,7 +26,7 @@ use crate::store::{StoreError, View};
 /// What one delivery asked for so far.
 pub(in crate::plugin) struct OutboxSession {
     store: Arc<dyn View>,
-    delivery: DeliveryId,
+    delivery: Arc<DeliveryId>,
     /// How many events led to the one at hand.
     depth: u8,
     grants: Arc<[Grant]>,
@@ -72,7 +72,7 @@ fn not_granted(grant: String) -> Refusal {
 impl OutboxSession {
     pub(in crate::plugin) fn new(
         store: Arc<dyn View>,
-        delivery: DeliveryId,
+        delivery: Arc<DeliveryId>,
         depth: u8,
         grants: Arc<[Grant]>,
         limits: Limits,
@@ -164,7 +164,7 @@ impl OutboxSession {
         self.begin()?;
         self.bytes = bytes;
         let ordinal = u32::try_from(self.effects.len()).unwrap_or(u32::MAX);
-        let id = EffectId { delivery: self.delivery.clone(), ordinal };
+        let id = EffectId { delivery: DeliveryId::clone(&self.delivery), ordinal };
         let text = id.to_string();
         self.effects.push(EffectRequest { id, action, delay });
         Ok(text)
@@ -178,7 +178,7 @@ impl OutboxSession {
                 id.delivery.plugin
             )));
         }
-        if id.delivery == self.delivery {
+        if id.delivery == *self.delivery {
             return Err(invalid(format!(
                 "`{id}` is an effect of this very delivery; do not ask for it instead"
             )));
@@ -208,7 +208,7 @@ fn delay_of(delay: Option<u64>) -> Result<Duration, Refusal> {
 impl Guest {
     fn outbox(&mut self, call: &'static str) -> Result<&mut OutboxSession> {
         match &mut self.role {
-            Role::Handling { outbox, .. } => Ok(outbox),
+            Role::Handling(handling) => Ok(&mut handling.outbox),
             Role::Describing => Err(Abandoned::InDescribe(call).into()),
         }
     }

@@ -5,6 +5,7 @@
 //! numbers follow from the delivery and the attempt: a run can be repeated.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -96,33 +97,39 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> Result<()> {
 }
 
 /// What a guest can learn of the moment and of chance.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(in crate::plugin) struct Surroundings {
     now: Timestamp,
-    seed: [u8; 32],
+    /// What chance follows from: nothing in a description.
+    attempt: Option<(Arc<DeliveryId>, u32)>,
 }
 
 impl Surroundings {
     /// Those of an attempt that began at `now`.
     pub(in crate::plugin) fn of_attempt(
-        delivery: &DeliveryId,
+        delivery: Arc<DeliveryId>,
         attempt: u32,
         now: Timestamp,
     ) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(delivery.to_string().as_bytes());
-        hash.update(attempt.to_be_bytes());
-        Self { now, seed: hash.finalize().into() }
+        Self { now, attempt: Some((delivery, attempt)) }
     }
 
     /// Always the same: a description is a constant.
     pub(in crate::plugin) const fn of_description() -> Self {
-        Self { now: Timestamp::from_secs(0), seed: [0; 32] }
+        Self { now: Timestamp::from_secs(0), attempt: None }
+    }
+
+    fn seed(&self) -> [u8; 32] {
+        let Some((delivery, attempt)) = &self.attempt else { return [0; 32] };
+        let mut hash = Sha256::new();
+        hash.update(delivery.to_string().as_bytes());
+        hash.update(attempt.to_be_bytes());
+        hash.finalize().into()
     }
 
     fn context(&self, logs: &LogBook) -> WasiCtx {
         // One seed, three sequences that do not repeat each other.
-        let mut rng = StdRng::from_seed(self.seed);
+        let mut rng = StdRng::from_seed(self.seed());
         let insecure = StdRng::from_rng(&mut rng);
         let mut seed = [0; 16];
         rand::Rng::fill_bytes(&mut rng, &mut seed);
@@ -143,7 +150,7 @@ impl Surroundings {
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let ctx = self.wasi.get_or_insert_with(|| self.surroundings.context(&self.logs));
+        let ctx = self.wasi.get_or_insert_with(|| Box::new(self.surroundings.context(&self.logs)));
         WasiCtxView { ctx, table: &mut self.table }
     }
 }

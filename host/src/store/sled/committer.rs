@@ -73,6 +73,13 @@ const GATHER_STEP: Duration = Duration::from_micros(30);
 /// Most such pauses before one commit.
 const GATHER_STEPS: usize = 12;
 
+/// While nothing but ends of attempts waits, and at least so many, nobody waits for an acknowledgement:
+const MANY_ENDS: usize = 8;
+/// so many pauses in a row may bring nothing,
+const PATIENCE: usize = 4;
+/// and there may be so many. A commit of four times as many ends costs little more than one of these.
+const PATIENT_STEPS: usize = 32;
+
 /// Whether the store still takes requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Life {
@@ -129,11 +136,21 @@ impl Answer {
 struct Batch {
     requests: Vec<Request>,
     size: usize,
+    /// Nothing but ends of attempts.
+    ends: bool,
 }
 
 impl Batch {
     fn of(first: Request) -> Self {
-        Self { size: first.size(), requests: vec![first] }
+        let ends = matches!(first, Request::Settle { .. });
+        Self { size: first.size(), requests: vec![first], ends }
+    }
+
+    /// Whether to wait for more: after so many pauses, the last `idle` of which brought nothing.
+    fn gathers(&self, pauses: usize, idle: usize) -> bool {
+        let patient = self.ends && self.requests.len() >= MANY_ENDS;
+        let (most, patience) = if patient { (PATIENT_STEPS, PATIENCE) } else { (GATHER_STEPS, 1) };
+        pauses < most && idle < patience && !self.is_full()
     }
 
     fn closes(&self) -> bool {
@@ -152,6 +169,7 @@ impl Batch {
                 return Some(next);
             }
             self.size += next.size();
+            self.ends &= matches!(next, Request::Settle { .. });
             self.requests.push(next);
         }
         None
@@ -190,16 +208,16 @@ impl Committer {
             let Some(first) = first else { return Ok(()) };
             let mut batch = Batch::of(first);
             left_over = batch.fill(requests);
-            for _ in 0..GATHER_STEPS {
+            let (mut pauses, mut idle) = (0, 0);
+            while left_over.is_none() && batch.gathers(pauses, idle) {
                 let before = batch.requests.len();
-                if left_over.is_some() || batch.is_full() || (alone && before == 1) {
+                if alone && before == 1 {
                     break;
                 }
                 std::thread::sleep(GATHER_STEP);
                 left_over = batch.fill(requests);
-                if batch.requests.len() == before {
-                    break;
-                }
+                pauses += 1;
+                idle = if batch.requests.len() == before { idle + 1 } else { 0 };
             }
             alone = batch.requests.len() == 1;
             let close = batch.closes();
