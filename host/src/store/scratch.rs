@@ -77,7 +77,7 @@ impl Scratch {
             };
             let origin = if sighting.subject { Origin::Event } else { Origin::Embedded };
             let moments = (event.occurred_at, new.received_at);
-            let state = state(sighting, &event.key.id, moments, origin);
+            let state = state(&sighting, &event.key.id, moments, origin);
             let objects = &mut self.lock().objects;
             match objects.get_mut(&key) {
                 Some(held) if origin == Origin::Event => {
@@ -94,29 +94,18 @@ impl Scratch {
     pub fn hold(&self, fetched: Fetched) {
         let Fetched { key, began, found } = fetched;
         let Some(found) = found else { return };
-        let found = state(found, "", (began, began), Origin::Fetched);
+        let found = state(&found, "", (began, began), Origin::Fetched);
         self.lock().objects.insert(key, Mirrored::begin_fetched(began, found));
     }
 }
 
 fn state(
-    sighting: Sighting,
+    sighting: &Sighting,
     event: &str,
-    (as_of, received_at): (Timestamp, Timestamp),
+    moments: (Timestamp, Timestamp),
     origin: Origin,
 ) -> State {
-    State {
-        event: event.to_owned(),
-        as_of,
-        received_at,
-        stage: sighting.stage,
-        origin,
-        stub: sighting.stub,
-        born: sighting.born,
-        before: sighting.before,
-        content: sighting.content,
-        packed: Opened::pack(&sighting.body, sighting.previous.as_deref()).into(),
-    }
+    State::of(sighting, event, moments, origin, Opened::pack(sighting).into())
 }
 
 #[async_trait]

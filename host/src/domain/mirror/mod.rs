@@ -34,7 +34,7 @@ use bytes::Bytes;
 
 use super::clock::Timestamp;
 use super::json::ContentDigest;
-use super::object::{Before, FetchEnd, Origin, Stage};
+use super::object::{Before, FetchEnd, Origin, Sighting, Stage};
 
 /// States of one moment that are kept to tell their order. More in one second are rare (an invoice's
 /// life has six); the object is then ambiguous until its next moment.
@@ -71,6 +71,30 @@ pub struct State {
 }
 
 impl State {
+    /// What the event `event` shows (empty: it was fetched), by when it happened and came, its parts
+    /// packed as `packed`.
+    #[must_use]
+    pub fn of(
+        sighting: &Sighting,
+        event: &str,
+        (as_of, received_at): (Timestamp, Timestamp),
+        origin: Origin,
+        packed: Bytes,
+    ) -> Self {
+        Self {
+            event: event.to_owned(),
+            as_of,
+            received_at,
+            stage: sighting.stage,
+            origin,
+            stub: sighting.stub,
+            born: sighting.born,
+            before: sighting.before,
+            content: sighting.content,
+            packed,
+        }
+    }
+
     /// Whether its body is not here: it was too large. What the event tells of the order holds all
     /// the same.
     #[must_use]
@@ -92,10 +116,10 @@ impl Opened {
     /// Body and previous values, if there are any, side by side: the length of the latter, four bytes,
     /// comes first.
     #[must_use]
-    pub fn pack(body: &[u8], previous: Option<&[u8]>) -> Vec<u8> {
-        let previous = previous.unwrap_or_default();
+    pub fn pack(sighting: &Sighting) -> Vec<u8> {
+        let previous = sighting.previous.as_deref().unwrap_or_default();
         let head = u32::try_from(previous.len()).unwrap_or(u32::MAX).to_be_bytes();
-        [head.as_slice(), previous, body].concat()
+        [head.as_slice(), previous, &sighting.body].concat()
     }
 
     /// What was packed; `None` if these bytes are not.

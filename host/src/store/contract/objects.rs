@@ -383,18 +383,8 @@ pub(crate) async fn any_sequence_agrees_with_the_rules<E: Engine>() {
             new.event.body = format!(r#"{{"own":{own},"stage":"gone"}}"#).into();
         }
         let seen = TestSight.objects(&new.event).remove(0);
-        let state = State {
-            event: number.to_string(),
-            as_of: new.event.occurred_at,
-            received_at: new.received_at,
-            stage: seen.stage,
-            origin: Origin::Event,
-            stub: false,
-            born: None,
-            before: seen.before,
-            content: seen.content,
-            packed: Opened::pack(&seen.body, seen.previous.as_deref()).into(),
-        };
+        let (event, moments) = (number.to_string(), (new.event.occurred_at, new.received_at));
+        let state = State::of(&seen, &event, moments, Origin::Event, Opened::pack(&seen).into());
         match held.get_mut(&of) {
             None => drop(held.insert(of.clone(), Mirrored::begin(state))),
             Some(held) => drop(held.fold(state, &open)),

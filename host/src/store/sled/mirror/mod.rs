@@ -69,7 +69,7 @@ pub(super) fn see(
         let Some(key) = layout::object(layout::OBJECT, &key) else { continue };
         let origin = if sighting.subject { Origin::Event } else { Origin::Embedded };
         let moments = (event.occurred_at, new.received_at);
-        let whole = state(codec, sighting.clone(), &event.key.id, moments, origin)?;
+        let whole = state(codec, &sighting, &event.key.id, moments, origin)?;
         let mut one = Seen { key, state: whole };
         if one.size() > left {
             tracing::warn!(
@@ -77,7 +77,7 @@ pub(super) fn see(
                 "an object is too large to be mirrored in one commit with its event; it is ambiguous \
                  until it is fetched or changes again"
             );
-            one.state = state(codec, sighting.unkept(), &event.key.id, moments, origin)?;
+            one.state = state(codec, &sighting.unkept(), &event.key.id, moments, origin)?;
         }
         // What is left of it is as small as its name.
         left = left.saturating_sub(one.size());
@@ -98,7 +98,7 @@ impl Refetch {
     pub(super) fn new(codec: &Codec, fetched: Fetched) -> Result<Option<Self>, RowError> {
         let Some(key) = layout::object(layout::OBJECT, &fetched.key) else { return Ok(None) };
         let moments = (fetched.began, fetched.began);
-        let found = fetched.found.map(|found| state(codec, found, "", moments, Origin::Fetched));
+        let found = fetched.found.map(|found| state(codec, &found, "", moments, Origin::Fetched));
         Ok(Some(Self { key, began: fetched.began, found: found.transpose()? }))
     }
 
@@ -110,24 +110,13 @@ impl Refetch {
 
 fn state(
     codec: &Codec,
-    sighting: Sighting,
+    sighting: &Sighting,
     event: &str,
-    (as_of, received_at): (Timestamp, Timestamp),
+    moments: (Timestamp, Timestamp),
     origin: Origin,
 ) -> Result<State, RowError> {
-    let packed = codec.compress(&Opened::pack(&sighting.body, sighting.previous.as_deref()))?;
-    Ok(State {
-        event: event.to_owned(),
-        as_of,
-        received_at,
-        stage: sighting.stage,
-        origin,
-        stub: sighting.stub,
-        born: sighting.born,
-        before: sighting.before,
-        content: sighting.content,
-        packed: packed.into(),
-    })
+    let packed = codec.compress(&Opened::pack(sighting))?;
+    Ok(State::of(sighting, event, moments, origin, packed.into()))
 }
 
 /// What [`state`] packed.
