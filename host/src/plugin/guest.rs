@@ -13,8 +13,9 @@ use super::imports::kv::KvSession;
 use super::imports::objects::ObjectsSession;
 use super::imports::outbox::OutboxSession;
 use super::imports::wasi::Surroundings;
-use super::limits::{CpuMeter, MAX_HANDLES, MemoryBudget};
+use super::limits::{MAX_HANDLES, MemoryBudget};
 use super::logbook::LogBook;
+use super::meter::CpuMeter;
 
 /// What is known of a run while it goes on.
 pub(super) struct Guest {

@@ -28,6 +28,7 @@ mod lines;
 pub mod load;
 mod logbook;
 mod manifest;
+mod meter;
 mod outcome;
 pub mod routes;
 mod run;
