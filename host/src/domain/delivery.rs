@@ -193,7 +193,7 @@ pub struct Logs {
 pub struct Usage {
     /// Processor time, by the kernel's clock of the guest's thread.
     pub cpu: Duration,
-    /// Time by the clock, instantiation included.
+    /// Time by the clock, instantiation included, waits for a processor not.
     pub wall: Duration,
     /// Most bytes held at once over all memories and tables.
     pub memory: u64,

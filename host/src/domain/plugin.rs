@@ -127,7 +127,8 @@ pub struct CapabilityRequest {
 pub struct Limits {
     /// Processor time; looked at every 10 ms. Default 1 s: webhooks' work is small.
     pub cpu: Duration,
-    /// Time by the clock, waiting included. Default 5 s.
+    /// Time by the clock: of a processor, and of waiting for the host. Waits for a processor do not
+    /// count. Default 5 s.
     pub wall: Duration,
     /// Bytes over all linear memories and tables of the instance. Default 64 MiB.
     pub memory: u64,

@@ -20,6 +20,7 @@ use super::logbook::LogBook;
 use super::outcome::bounded;
 use super::run::{Bounds, run};
 use super::shown;
+use super::threads::GuestThreads;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::delivery::{DeliveryId, Logs, Outcome, Usage};
 use crate::domain::effect::{Cancel, EffectRequest};
@@ -58,6 +59,7 @@ pub(super) struct Parts {
     pub(super) delivery: DeliveryPolicy,
     pub(super) grants: Vec<Grant>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) threads: GuestThreads,
 }
 
 /// What `handle` answers.
@@ -222,7 +224,7 @@ impl Loaded {
         let bounds =
             Bounds { cpu: limits.cpu, wall: limits.wall, hostcall_bytes: limits.hostcall_bytes };
         let handle = parts.linked.handle;
-        let ran = run(&parts.linked.pre, guest, bounds, move |instance, store| {
+        let ran = run(&parts.linked.pre, guest, bounds, &parts.threads, move |instance, store| {
             Box::pin(async move {
                 let delivery = contract::Delivery { id: delivery.to_string(), attempt, replay };
                 let attributes = event.attributes();

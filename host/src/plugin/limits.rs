@@ -12,7 +12,8 @@
 //!
 //! 1. ends as `OutOfTime` when the processor time it has used is over its limit;
 //! 2. otherwise *yields*: its thread goes to the next guest that is ready, and the guest's timer
-//!    by the clock gets its turn.
+//!    by the clock gets its turn. The first time that it has used a tick or more, it goes on on a
+//!    slow thread (see [`super::threads`]).
 //!
 //! What is used is measured by the kernel's own clock of the thread's processor time, read when a
 //! guest goes on, when it stops and at its ticks. Waiting for the store costs a guest nothing, nor
@@ -22,7 +23,9 @@
 //! # Time by the clock
 //!
 //! A timer around the whole run, instantiation included. It ends a guest that waits as well as
-//! one that runs, since every wait is a future that can be dropped and every run yields.
+//! one that runs, since every wait is a future that can be dropped and every run yields. What counts
+//! is the run's own time ([`super::meter::OwnTime`]): on a machine or beside neighbours that leave it
+//! no processor, a guest takes longer and does not fail for it.
 //!
 //! # Memory
 //!

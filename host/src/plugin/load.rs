@@ -24,6 +24,7 @@ use super::limits::{DESCRIBE_BYTES, DESCRIBE_CPU, DESCRIBE_WALL};
 use super::logbook::LogBook;
 use super::manifest::Checked;
 use super::run::{Bounds, run};
+use super::threads::GuestThreads;
 use super::{manifest, sniff};
 use crate::domain::delivery::{Order, Outcome};
 use crate::domain::grant::{Grant, HTTP, SECRET, uncovered};
@@ -224,6 +225,7 @@ impl Engine {
             delivery,
             grants: own.grants,
             clock: Arc::clone(&self.0.clock),
+            threads: self.0.guests.clone(),
         }))
     }
 
@@ -233,7 +235,9 @@ impl Engine {
     }
 
     async fn describe(&self, linked: Linked, memory: u64) -> Result<contract::Manifest, LoadError> {
-        self.0.guests.spawn(async move { describe(&linked, memory).await }).await.map_err(host)?
+        let threads = self.0.guests.clone();
+        let work = async move { describe(&linked, memory, &threads).await };
+        self.0.guests.spawn(work).await.map_err(host)?
     }
 }
 
@@ -393,13 +397,17 @@ fn built_for(name: &str) -> Option<String> {
     version.filter(|_| name.starts_with("signalbox:plugin/")).map(str::to_owned)
 }
 
-async fn describe(linked: &Linked, memory: u64) -> Result<contract::Manifest, LoadError> {
+async fn describe(
+    linked: &Linked,
+    memory: u64,
+    threads: &GuestThreads,
+) -> Result<contract::Manifest, LoadError> {
     let limits = Limits::default();
     let logs = LogBook::new(limits.log_records, limits.log_bytes);
     let guest =
         Guest::new(DESCRIBE_CPU, memory, logs, Role::Describing, Surroundings::of_description());
     let bounds = Bounds { cpu: DESCRIBE_CPU, wall: DESCRIBE_WALL, hostcall_bytes: DESCRIBE_BYTES };
-    let ran = run(&linked.pre, guest, bounds, |instance, store| {
+    let ran = run(&linked.pre, guest, bounds, threads, |instance, store| {
         Box::pin(async move {
             let plugin = Plugin::new(&mut *store, &instance)?;
             plugin.signalbox_plugin_handler().call_describe(store).await

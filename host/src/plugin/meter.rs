@@ -1,9 +1,10 @@
-//! The processor time of one run.
+//! The time of one run: of a processor, and by the clock.
 //!
 //! Not what happens when there is too much of it (`plugin::run`).
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// The processor time one run has used. Shared by the run, which says when the guest goes on and
 /// stops, and the guest, which looks at its ticks: always the same thread at one time.
@@ -14,11 +15,18 @@ pub(super) struct CpuMeter {
     used: AtomicU64,
     /// The thread's clock when the guest last went on, in nanoseconds.
     resumed: AtomicU64,
+    /// It stopped for others to run, and could have gone on.
+    yielded: AtomicBool,
 }
 
 impl CpuMeter {
     pub(super) const fn new(limit: Duration) -> Self {
-        Self { limit, used: AtomicU64::new(0), resumed: AtomicU64::new(0) }
+        Self {
+            limit,
+            used: AtomicU64::new(0),
+            resumed: AtomicU64::new(0),
+            yielded: AtomicBool::new(false),
+        }
     }
 
     /// The guest goes on, on this thread.
@@ -29,6 +37,11 @@ impl CpuMeter {
     /// The guest stops; it went on on this thread.
     pub(super) fn pause(&self) {
         self.used.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// The guest makes room for others. It could go on at once.
+    pub(super) fn yields(&self) {
+        self.yielded.store(true, Ordering::Relaxed);
     }
 
     /// Whether the limit is passed at this moment of the guest's running.
@@ -44,6 +57,45 @@ impl CpuMeter {
     fn now(&self) -> u64 {
         let running = thread_time().saturating_sub(self.resumed.load(Ordering::Relaxed));
         self.used.load(Ordering::Relaxed).saturating_add(running)
+    }
+}
+
+/// The time by the clock that is a run's own: its processor time, and its waits for the host.
+///
+/// A wait for a processor is not its own, be it for the turn of others after a yield or because the
+/// machine is busy: a handler must not fail, and its plugin not be paused, for what its neighbours do.
+#[derive(Debug)]
+pub(super) struct OwnTime {
+    meter: Arc<CpuMeter>,
+    waited: Duration,
+    /// When it last stopped; none while it runs and before it begins.
+    stopped: Option<Instant>,
+}
+
+impl OwnTime {
+    /// Of a run that has not begun.
+    pub(super) const fn new(meter: Arc<CpuMeter>) -> Self {
+        Self { meter, waited: Duration::ZERO, stopped: None }
+    }
+
+    /// Run a stretch of it, on this thread.
+    pub(super) fn stretch<T>(&mut self, run: impl FnOnce() -> T) -> T {
+        let yielded = self.meter.yielded.swap(false, Ordering::Relaxed);
+        if let Some(stopped) = self.stopped.take()
+            && !yielded
+        {
+            self.waited += stopped.elapsed();
+        }
+        self.meter.resume();
+        let answer = run();
+        self.meter.pause();
+        self.stopped = Some(Instant::now());
+        answer
+    }
+
+    /// Until it last stopped.
+    pub(super) fn total(&self) -> Duration {
+        self.meter.used() + self.waited
     }
 }
 
@@ -65,7 +117,7 @@ mod tests {
         spin(Duration::from_millis(30));
         meter.resume();
         assert!(!meter.spent());
-        std::thread::park_timeout(Duration::from_millis(50));
+        pass(Duration::from_millis(50));
         assert!(!meter.spent(), "waiting is free");
         spin(Duration::from_millis(21));
         assert!(meter.spent());
@@ -74,6 +126,29 @@ mod tests {
         assert!(used >= Duration::from_millis(20));
         spin(Duration::from_millis(5));
         assert_eq!(meter.used(), used, "it stopped");
+    }
+
+    #[test]
+    fn a_wait_for_the_host_is_its_own_and_one_for_a_processor_is_not() {
+        let meter = Arc::new(CpuMeter::new(Duration::from_secs(1)));
+        let mut own = OwnTime::new(Arc::clone(&meter));
+        let wait = Duration::from_millis(50);
+        pass(wait);
+        own.stretch(|| meter.yields());
+        pass(wait);
+        own.stretch(|| ());
+        assert!(own.total() < wait, "neither before it began nor after a yield");
+        pass(wait);
+        own.stretch(|| ());
+        assert!(own.total() >= wait);
+    }
+
+    /// Let this much time pass without working.
+    fn pass(time: Duration) {
+        let until = Instant::now() + time;
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            std::thread::park_timeout(left);
+        }
     }
 
     /// Use this much processor time.

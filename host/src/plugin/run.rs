@@ -2,19 +2,23 @@
 //!
 //! Not what is called (`plugin::load`, `plugin::call`).
 
+use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::sleep;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Result, Store, UpdateDeadline};
 
 use super::guest::{Abandoned, Guest};
-use super::limits::MAX_HANDLES;
+use super::limits::{MAX_HANDLES, TICK};
+use super::meter::OwnTime;
 use super::outcome::Fault;
+use super::threads::GuestThreads;
 use crate::domain::delivery::Usage;
 
 /// What bounds a run, beyond what its [`Guest`] holds.
@@ -35,13 +39,39 @@ pub(super) struct Ran<T> {
 /// A call of one export.
 pub(super) type Called<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
+/// Processor time after which a guest goes on on the slow threads: a tick, ten calls of a small Python
+/// plugin. What takes longer is not in a hurry.
+const QUICK: Duration = TICK;
+
 /// Instantiate and call. Never panics; every end is in the answer.
+///
+/// Begins on the thread it is polled on, and goes on on one of the slow ones of `threads` if it
+/// uses more processor time than [`QUICK`].
 pub(super) async fn run<T, F>(
     pre: &InstancePre<Guest>,
     guest: Guest,
     bounds: Bounds,
+    threads: &GuestThreads,
     call: F,
 ) -> Ran<T>
+where
+    F: for<'a> FnOnce(Instance, &'a mut Store<Guest>) -> Called<'a, T> + Send + 'static,
+    T: Send + 'static,
+{
+    let meter = Arc::clone(&guest.cpu);
+    let mut running = Box::pin(whole(pre.clone(), guest, bounds, call));
+    let quick = poll_fn(|context| match running.as_mut().poll(context) {
+        Poll::Ready(ran) => Poll::Ready(Some(ran)),
+        Poll::Pending if meter.used() >= QUICK => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    });
+    match quick.await {
+        Some(ran) => ran,
+        None => threads.go_on_slowly(running).await,
+    }
+}
+
+async fn whole<T, F>(pre: InstancePre<Guest>, guest: Guest, bounds: Bounds, call: F) -> Ran<T>
 where
     F: for<'a> FnOnce(Instance, &'a mut Store<Guest>) -> Called<'a, T> + Send,
     T: Send,
@@ -57,42 +87,56 @@ where
         if guest.out_of_cpu {
             return Err(Abandoned::OutOfCpu.into());
         }
+        guest.cpu.yields();
         Ok(UpdateDeadline::Yield(1))
     });
     let meter = Arc::clone(&store.data().cpu);
-    let began = Instant::now();
+    let mut own = OwnTime::new(Arc::clone(&meter));
     let end = {
         let work = async {
             let instance = pre.instantiate_async(&mut store).await?;
             call(instance, &mut store).await
         };
-        let mut work = pin!(work);
-        // A panic of a host function passes through the guest's frames and ends here.
-        let guarded = poll_fn(|context| {
-            meter.resume();
-            let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
-            meter.pause();
-            match polled {
-                Ok(Poll::Pending) => Poll::Pending,
-                Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
-                Err(panic) => Poll::Ready(Err(panic)),
+        let (mut work, mut alarm) = (pin!(work), pin!(sleep(bounds.wall)));
+        poll_fn(|context| {
+            // A panic of a host function passes through the guest's frames and ends here.
+            let poll = || catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+            match own.stretch(poll) {
+                Ok(Poll::Ready(result)) => return Poll::Ready(End::Of(result)),
+                Err(panic) => return Poll::Ready(End::Panic(panic)),
+                Ok(Poll::Pending) => {}
             }
-        });
-        tokio::time::timeout(bounds.wall, guarded).await
+            while alarm.as_mut().poll(context).is_ready() {
+                let left = bounds.wall.saturating_sub(own.total());
+                if left.is_zero() {
+                    return Poll::Ready(End::OutOfWall);
+                }
+                // It waited for a processor.
+                alarm.as_mut().reset(tokio::time::Instant::now() + left);
+            }
+            Poll::Pending
+        })
+        .await
     };
-    let wall = began.elapsed();
     let guest = store.into_data();
     let end = match end {
-        Ok(Ok(Ok(answer))) => Ok(answer),
-        Ok(Ok(Err(error))) => Err(Fault::of(&error, &guest, bounds.cpu)),
-        Ok(Err(panic)) => Err(Fault::panicked(panic.as_ref())),
-        Err(_) => Err(Fault::out_of_wall(bounds.wall)),
+        End::Of(Ok(answer)) => Ok(answer),
+        End::Of(Err(error)) => Err(Fault::of(&error, &guest, bounds.cpu)),
+        End::Panic(panic) => Err(Fault::panicked(panic.as_ref())),
+        End::OutOfWall => Err(Fault::out_of_wall(bounds.wall)),
     };
     let usage = Usage {
         cpu: meter.used(),
-        wall,
+        wall: own.total(),
         memory: guest.memory.peak(),
         kv_operations: guest.kv_operations(),
     };
     Ran { end, guest, usage }
+}
+
+/// How a run ended.
+enum End<T> {
+    Of(Result<T>),
+    Panic(Box<dyn Any + Send>),
+    OutOfWall,
 }

@@ -24,6 +24,7 @@ mod limits_page;
 mod load;
 mod objects;
 mod outbox;
+mod pace;
 mod pool;
 mod routing;
 mod run;

@@ -6,13 +6,21 @@
 //! priority, so that the kernel prefers an acknowledgement to a handler whenever both want a
 //! processor. A guest yields its thread at every tick (see [`super::limits`]), so more guests
 //! than threads share them fairly.
+//!
+//! There are two sets of them. All guests begin on the quick threads; one that has used its first
+//! tick of processor time goes on on the slow ones (see `plugin::run`). So handlers that compute for long,
+//! or for ever, wait for each other and for nobody else, and there is one slow thread less than
+//! processors: one processor is always free of them, for acknowledgements and short handlers.
+//! (A scheduler with feedback, as in Corbato, Merwin-Daggett and Daley 1962, of two levels.)
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How nice the threads are: 10 of 19 leaves them about a tenth of a contended processor, which
 /// is enough to never starve.
@@ -25,28 +33,25 @@ const BLOCKING_THREADS: usize = 4;
 /// A handle to the guests' own threads.
 #[derive(Debug, Clone)]
 pub struct GuestThreads {
-    handle: Handle,
-    _owner: Arc<Owner>,
+    quick: Handle,
+    slow: Handle,
+    _owners: Arc<(Owner, Owner)>,
 }
 
 #[derive(Debug)]
 struct Owner(Option<Runtime>);
 
 impl GuestThreads {
-    /// Start `threads` threads (at least one).
+    /// Start `threads` quick threads (at least one), and one slow thread less (at least one).
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn new(threads: usize) -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads.max(1))
-            .max_blocking_threads(BLOCKING_THREADS)
-            .thread_name("guest")
-            .enable_time()
-            .on_thread_start(be_nice)
-            .build()?;
-        let handle = runtime.handle().clone();
-        Ok(Self { handle, _owner: Arc::new(Owner(Some(runtime))) })
+        let quick = nice_threads("guest", threads.max(1))?;
+        let slow = nice_threads("guest-slow", threads.saturating_sub(1).max(1))?;
+        let (quick_handle, slow_handle) = (quick.handle().clone(), slow.handle().clone());
+        let owners = Arc::new((Owner(Some(quick)), Owner(Some(slow))));
+        Ok(Self { quick: quick_handle, slow: slow_handle, _owners: owners })
     }
 
     /// Run `future` on a guest thread.
@@ -56,13 +61,34 @@ impl GuestThreads {
     where
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        self.handle.spawn(future)
+        self.quick.spawn(future)
+    }
+
+    /// Go on with `work` on a slow thread. Ends with it when dropped; panics where it does.
+    pub(super) async fn go_on_slowly<T: Send + 'static>(
+        &self,
+        work: Pin<Box<impl Future<Output = T> + Send + 'static>>,
+    ) -> T {
+        match AbortOnDropHandle::new(self.slow.spawn(work)).await {
+            Ok(answer) => answer,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The threads have ended, and with them whoever asked.
+                Err(_) => pending().await,
+            },
+        }
+    }
+
+    /// Runs that are on the slow threads.
+    #[cfg(test)]
+    pub(super) fn slow_tasks(&self) -> usize {
+        self.slow.metrics().num_alive_tasks()
     }
 
     /// For spawning into a set.
     #[must_use]
     pub const fn handle(&self) -> &Handle {
-        &self.handle
+        &self.quick
     }
 
     /// Run `work`, which may keep its thread for seconds, on a thread as nice as a guest's.
@@ -70,8 +96,18 @@ impl GuestThreads {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
-        self.handle.spawn_blocking(work)
+        self.quick.spawn_blocking(work)
     }
+}
+
+fn nice_threads(name: &str, threads: usize) -> io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name(name)
+        .enable_time()
+        .on_thread_start(be_nice)
+        .build()
 }
 
 /// A runtime must not be dropped where blocking is forbidden, and the last handle may well be
@@ -105,6 +141,20 @@ mod tests {
         let here = rustix::process::getpriority_process(None).unwrap();
         assert_eq!(runtime.block_on(nice).unwrap(), NICENESS.max(here));
         assert_eq!(rustix::process::getpriority_process(None).unwrap(), here);
+    }
+
+    #[test]
+    fn slow_threads_are_as_nice_and_a_panic_there_is_one_here() {
+        let threads = GuestThreads::new(1).unwrap();
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let nice = async { rustix::process::getpriority_process(None).unwrap() };
+        let here = rustix::process::getpriority_process(None).unwrap();
+        assert_eq!(runtime.block_on(threads.go_on_slowly(Box::pin(nice))), NICENESS.max(here));
+        let panics = async { panic!("in a guest's place") };
+        let work = async move { threads.go_on_slowly::<()>(Box::pin(panics)).await };
+        let work = std::panic::AssertUnwindSafe(|| runtime.block_on(work));
+        let panic = std::panic::catch_unwind(work).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"in a guest's place"));
     }
 
     #[test]

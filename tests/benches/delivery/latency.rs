@@ -1,4 +1,5 @@
-//! From the acknowledgement to the commit, at fixed rates whatever the host does (an open loop).
+//! From the acknowledgement to the commit, at fixed rates whatever the host does (an open loop), and
+//! what a neighbour does to it that never ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,12 +26,17 @@ pub(crate) fn table(threads: usize, events: &Events) -> Result<()> {
         "\n{:<24} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
         "accepted to committed", "per s", "p50", "p99", "accept p50", "accept p99", "unfinished"
     );
-    for (name, bytes) in [
-        ("no-op", components::noop("plugin", KINDS)),
-        ("one key an event", components::recorder("plugin", KINDS)),
+    let noop = components::noop("plugin", KINDS);
+    let recorder = components::recorder("plugin", KINDS);
+    let busy = components::endless_loop("neighbour", KINDS);
+    for (name, bytes, neighbour, rates) in [
+        ("no-op", &noop, None, &RATES[..]),
+        ("one key an event", &recorder, None, &RATES),
+        // Far more events than endless loops can end.
+        ("beside an endless loop", &recorder, Some(&busy[..]), &RATES[..1]),
     ] {
-        for rate in RATES {
-            let spine = Spine::start(&bytes, threads)?;
+        for &rate in rates {
+            let spine = Spine::beside(bytes, neighbour, threads)?;
             let [commits, accepts] = spine.runtime.block_on(hold(rate, &spine, events))?;
             let cell =
                 |sorted: &[Duration], percent| Duration::from_secs_f64(percentile(sorted, percent));
@@ -51,7 +57,8 @@ pub(crate) fn table(threads: usize, events: &Events) -> Result<()> {
 /// Sorted: how long the commits took from their acknowledgements, and these from their sending.
 async fn hold(rate: usize, spine: &Spine, events: &Events) -> Result<[Vec<Duration>; 2]> {
     let count = rate * usize::try_from(HELD.as_secs())?;
-    let fresh = events.fresh(count, &spine.plugin);
+    let mut fresh = events.fresh(count, &spine.plugin);
+    fresh.iter_mut().for_each(|new| new.plugins.extend(spine.neighbour.clone()));
     let first = fresh.first().map_or(0, |new| events::number(&new.event.key));
     let moments = || -> Arc<[AtomicU64]> { (0..count).map(|_| AtomicU64::new(0)).collect() };
     let (acknowledged, committed) = (moments(), moments());
@@ -62,12 +69,12 @@ async fn hold(rate: usize, spine: &Spine, events: &Events) -> Result<[Vec<Durati
     let since = move || u64::try_from(base.elapsed().as_nanos()).unwrap_or(u64::MAX);
 
     let listener = tokio::spawn({
-        let committed = Arc::clone(&committed);
+        let (committed, plugin) = (Arc::clone(&committed), spine.plugin.clone());
         async move {
             let mut left = count as u64;
             while left > 0 {
                 match ended.recv().await {
-                    Ok(one) if one.status == Status::Done => {
+                    Ok(one) if one.status == Status::Done && one.delivery.plugin == plugin => {
                         let place = events::number(&one.event.event.key) - first;
                         committed[place].store(since(), Ordering::Relaxed);
                         left -= 1;
@@ -101,7 +108,9 @@ async fn hold(rate: usize, spine: &Spine, events: &Events) -> Result<[Vec<Durati
     listener.await?;
     shutdown.cancel();
     running.await?;
-    ensure!(spine.store.stats().await?.waiting == 0, "not all is settled");
+    if spine.neighbour.is_none() {
+        ensure!(spine.store.stats().await?.waiting == 0, "not all is settled");
+    }
     let pairs = acknowledged.iter().zip(committed.iter());
     let mut commits: Vec<Duration> = pairs
         .map(|(from, to)| (from.load(Ordering::Relaxed), to.load(Ordering::Relaxed)))

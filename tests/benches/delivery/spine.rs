@@ -47,6 +47,8 @@ pub(crate) struct Spine {
     pub(crate) runtime: Runtime,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) plugin: PluginName,
+    /// Another one, that handles the same events.
+    pub(crate) neighbour: Option<PluginName>,
     engine: Engine,
     loaded: Arc<Loaded>,
     routes: Routes,
@@ -57,6 +59,15 @@ pub(crate) struct Spine {
 impl Spine {
     /// With one plugin.
     pub(crate) fn start(component: &[u8], threads: usize) -> Result<Self> {
+        Self::beside(component, None, threads)
+    }
+
+    /// With one plugin and a neighbour.
+    pub(crate) fn beside(
+        component: &[u8],
+        neighbour: Option<&[u8]>,
+        threads: usize,
+    ) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .enable_all()
@@ -66,12 +77,18 @@ impl Spine {
         let pool = u32::try_from(DispatchConfig::default().concurrency)?;
         let config = EngineConfig { guest_threads: threads, pool, ..EngineConfig::default() };
         let engine = Engine::new(&config, Arc::new(SystemClock::new()))?;
-        let bytes = Bytes::copy_from_slice(component);
-        let loaded = Arc::new(runtime.block_on(engine.load(bytes, &policy()?))?);
+        let policy = policy()?;
+        let load = |component: &[u8]| {
+            let bytes = Bytes::copy_from_slice(component);
+            anyhow::Ok(Arc::new(runtime.block_on(engine.load(bytes, &policy))?))
+        };
+        let (loaded, neighbour) = (load(component)?, neighbour.map(load).transpose()?);
         let routes = Routes::default();
-        routes.swap(RoutingTable::new([Arc::clone(&loaded)], Vec::new()));
-        let plugin = loaded.manifest().name.clone();
-        Ok(Self { runtime, store, plugin, engine, loaded, routes, threads, _dir: dir })
+        let all = [Some(Arc::clone(&loaded)), neighbour.clone()];
+        routes.swap(RoutingTable::new(all.into_iter().flatten(), Vec::new()));
+        let name = |plugin: &Arc<Loaded>| plugin.manifest().name.clone();
+        let (plugin, neighbour) = (name(&loaded), neighbour.as_ref().map(name));
+        Ok(Self { runtime, store, plugin, neighbour, engine, loaded, routes, threads, _dir: dir })
     }
 
     /// A dispatcher at work, until the token is cancelled.

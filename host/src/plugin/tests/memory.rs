@@ -21,6 +21,8 @@ pub(crate) struct MemoryStore {
     pub(crate) broken: AtomicBool,
     /// Every read of `kv` panics.
     pub(crate) panics: AtomicBool,
+    /// Names of the threads that read a value, in order.
+    pub(crate) read_on: Mutex<Vec<String>>,
 }
 
 impl MemoryStore {
@@ -66,6 +68,8 @@ impl MemoryStore {
 impl View for MemoryStore {
     async fn value(&self, _: &PluginName, key: &str) -> Result<Option<KvEntry>, StoreError> {
         self.works()?;
+        let thread = std::thread::current().name().unwrap_or_default().to_owned();
+        self.read_on.lock().unwrap().push(thread);
         Ok(self.entries.lock().unwrap().get(key).cloned())
     }
 
