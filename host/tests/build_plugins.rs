@@ -247,14 +247,44 @@ fn an_example_reads_what_an_earlier_event_showed() {
     assert_eq!(ended.logs.records[0].message, "invoice in_1 of Ada Lovelace is paid");
 }
 
-fn call(plugin: &str, kind: &str, body: &'static str) -> Call {
+/// A module that grows its memory costs the host more than most handlers do: see `store/sled/LAYOUT.md`.
+#[test]
+fn an_event_of_150_kib_fits_what_a_plugin_has_from_the_start() {
+    let (out, name) = (tempfile::tempdir().unwrap(), "charge-succeeded");
+    let project = repository().join("example-plugins").join(name);
+    build(&options(&project, out.path()), &mut Heard::default()).unwrap();
+    let bytes = Bytes::from(fs::read(out.path().join(format!("{name}.wasm"))).unwrap());
+    let engine = Engine::new(&EngineConfig::default(), Arc::new(SystemClock::new())).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let plugin = Arc::new(runtime.block_on(engine.load(bytes, &Policy::default())).unwrap());
+    let store = SledStore::open(&SledConfig::new(out.path().join("store"))).unwrap();
+    let memory = |padding: usize| {
+        let padding = "x".repeat(padding);
+        let charge = format!(
+            r#"{{"type": "charge.succeeded", "data": {{"object": {{"id": "ch_1", "amount": 1200,
+            "currency": "usd", "customer": "cus_1", "description": "{padding}"}}}}}}"#
+        );
+        let call = call(name, "charge.succeeded", charge);
+        let (plugin, store) = (Arc::clone(&plugin), Arc::clone(&store));
+        let run = engine.guests().spawn(async move { plugin.call(call, store).await });
+        let ended = runtime.block_on(run).unwrap();
+        assert_eq!(ended.outcome, Outcome::Ok, "{}", ended.reason);
+        ended.usage.memory
+    };
+    let small = memory(0);
+    assert!(small < 3 << 19, "{small}");
+    assert_eq!(memory(150 << 10), small);
+    assert!(memory(1 << 20) > small, "and a larger one gets more");
+}
+
+fn call(plugin: &str, kind: &str, body: impl Into<Bytes>) -> Call {
     let key = EventKey { provider: "stripe".to_owned(), id: "evt_1".to_owned() };
     let delivery = DeliveryId { event: key.clone(), plugin: plugin.parse().unwrap() };
     let event = VerifiedEvent::vouched(
         key,
         kind.to_owned(),
         "application/json".to_owned(),
-        Bytes::from_static(body.as_bytes()),
+        body.into(),
     );
     let event = StoredEvent {
         seq: EventSeq(1),

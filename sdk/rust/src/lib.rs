@@ -33,6 +33,10 @@ pub mod prelude {
     pub use crate::{reject, retry};
 }
 
+#[cfg(all(target_arch = "wasm32", feature = "allocator"))]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// For the code that `plugin!` writes; not an interface.
 #[doc(hidden)]
 pub mod __private {

@@ -12,6 +12,10 @@ use super::toolchain::{TARGET, Toolchain};
 use crate::cli::build::process::{Tools, run};
 use crate::cli::build::{BuildError, BuildOptions, Progress, file, not_run};
 
+/// Bytes a module has for its allocator from the start, beside its stack: 256 KiB parse an event of 150
+/// KiB. What is not touched costs nothing; a module that outgrows it asks for more.
+const INITIAL_HEAP: usize = 256 << 10;
+
 /// The plugins of a cargo project.
 pub(super) struct Project {
     root: PathBuf,
@@ -145,7 +149,8 @@ impl Project {
             .collect()
     }
 
-    /// Flags that keep this machine's paths out of the modules' panic messages.
+    /// Flags that keep this machine's paths out of the modules' panic messages, and set memory aside
+    /// for the SDK's allocator.
     fn flags(&self, options: &BuildOptions) -> OsString {
         let mut places: Vec<(&Path, String)> = vec![(&self.root, "/plugin".to_owned())];
         places
@@ -155,13 +160,10 @@ impl Project {
         if let Some(registry) = &registry {
             places.push((registry, "/cargo".to_owned()));
         }
-        let mut flags = OsString::new();
+        let mut flags = OsString::from(format!("-Clink-arg=--initial-heap={INITIAL_HEAP}"));
         for (place, name) in places {
-            if !flags.is_empty() {
-                // Cargo's separator between flags.
-                flags.push("\x1f");
-            }
-            flags.push("--remap-path-prefix=");
+            // Cargo's separator between flags.
+            flags.push("\x1f--remap-path-prefix=");
             flags.push(place);
             flags.push("=");
             flags.push(name);
