@@ -280,12 +280,8 @@ fn an_event_of_150_kib_fits_what_a_plugin_has_from_the_start() {
 fn call(plugin: &str, kind: &str, body: impl Into<Bytes>) -> Call {
     let key = EventKey { provider: "stripe".to_owned(), id: "evt_1".to_owned() };
     let delivery = DeliveryId { event: key.clone(), plugin: plugin.parse().unwrap() };
-    let event = VerifiedEvent::vouched(
-        key,
-        kind.to_owned(),
-        "application/json".to_owned(),
-        body.into(),
-    );
+    let event =
+        VerifiedEvent::vouched(key, kind.to_owned(), "application/json".to_owned(), body.into());
     let event = StoredEvent {
         seq: EventSeq(1),
         endpoint: EndpointId(uuid::Uuid::nil()),

@@ -75,14 +75,20 @@ async fn a_run_that_is_dropped_ends_on_a_slow_thread_too() {
     let call = call_of(&busy);
     let run = engine.guests().spawn(async move { busy.call(call, MemoryStore::shared()).await });
     // It shares the only quick thread until it has left it.
-    while engine.guests().slow_tasks() == 0 {
-        engine.guests().spawn(tokio::task::yield_now()).await.unwrap();
-    }
+    let left = async {
+        while engine.guests().slow_tasks() == 0 {
+            engine.guests().spawn(tokio::task::yield_now()).await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), left).await.expect("it leaves the quick thread");
     run.abort();
     assert!(run.await.unwrap_err().is_cancelled());
-    while engine.guests().slow_tasks() > 0 {
-        tokio::task::yield_now().await;
-    }
+    let ended = async {
+        while engine.guests().slow_tasks() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), ended).await.expect("it ends there");
     // Its slot of the pool is free.
     let quick = load(&engine, components::noop("quick", KINDS)).await.unwrap();
     assert_eq!(once(&engine, quick).await.outcome, Outcome::Ok);
