@@ -6,7 +6,7 @@
 //! at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use tokio::sync::Notify;
 
@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(super) struct Ends {
     enough: Notify,
-    /// A delivery's task panicked since the dispatcher last took note of one that did.
-    broke: AtomicBool,
+    /// Deliveries' tasks that panicked, of which the dispatcher has not taken note.
+    broke: AtomicUsize,
     on_their_way: AtomicUsize,
 }
 
@@ -27,12 +27,12 @@ impl Ends {
 
     /// Whether a panicked task waits to be taken note of.
     pub(super) fn broke(&self) -> bool {
-        self.broke.load(SeqCst)
+        self.broke.load(SeqCst) > 0
     }
 
-    /// It was.
+    /// One was. A task that was cancelled ends like one that panicked, and was not counted.
     pub(super) fn noted(&self) {
-        self.broke.store(false, SeqCst);
+        let _ = self.broke.fetch_update(SeqCst, SeqCst, |broke| broke.checked_sub(1));
     }
 
     /// Deliveries of all plugins that have not ended.
@@ -87,7 +87,7 @@ impl Drop for OnItsWay {
         self.ends.on_their_way.fetch_sub(1, SeqCst);
         let broke = std::thread::panicking();
         if broke {
-            self.ends.broke.store(true, SeqCst);
+            self.ends.broke.fetch_add(1, SeqCst);
         }
         if broke || left <= self.flow.low.load(SeqCst) {
             self.ends.enough.notify_one();
@@ -133,16 +133,22 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_told_at_once() {
+    fn each_panic_is_told_at_once_until_it_is_noted() {
         let (flow, ends) = (Arc::new(Flow::default()), Arc::new(Ends::default()));
         let mut running: Vec<_> = (0..100).map(|_| flow.begin(&ends)).collect();
         flow.watch(28, &ends);
-        let one = running.pop();
-        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
-            let _one = one;
-            std::panic::resume_unwind(Box::new(()));
-        }));
-        assert!(panicked.is_err() && ends.broke() && told(&ends));
+        for _ in 0..2 {
+            let one = running.pop();
+            let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+                let _one = one;
+                std::panic::resume_unwind(Box::new(()));
+            }));
+            assert!(panicked.is_err() && ends.broke() && told(&ends));
+        }
+        ends.noted();
+        assert!(ends.broke(), "the other one");
+        ends.noted();
+        assert!(!ends.broke());
         ends.noted();
         assert!(!ends.broke());
     }
