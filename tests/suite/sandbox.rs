@@ -59,6 +59,8 @@ async fn each_failure_has_its_outcome_and_hurts_nobody_else() {
         assert!(reason.contains(&word.to_lowercase()), "{name}: {reason}");
         let expected = if outcome == "ok" { "done" } else { "dead" };
         assert_eq!(delivery["status"], expected, "{name}");
+        let counted = format!("signalbox_attempts_total{{plugin={name:?},outcome={outcome:?}}}");
+        assert!((host.figure(&counted).await.unwrap() - 1.0).abs() < 0.1, "{counted}");
     }
     let flood = host.ended(&format!("stripe.{id}.flood")).await.unwrap();
     let kept = flood["logs"].as_array().unwrap().len();

@@ -188,6 +188,14 @@ impl Host {
             Some(token) => (token.clone(), false),
             None => token::load_or_create(&file)?,
         };
+        let deps = DispatchDeps {
+            store: Arc::clone(&store),
+            routes: routes.clone(),
+            engine: engine.clone(),
+            clock: Arc::clone(&clock),
+            pauses: pause_handle.clone(),
+        };
+        let (dispatcher, dispatch) = Dispatcher::new(deps, wiring::dispatch(config));
         let metrics = Metrics::new();
         let ingest = Ingest::new(Arc::clone(&store), routes.clone(), Arc::clone(&clock));
         let deps = AdminDeps {
@@ -197,8 +205,9 @@ impl Host {
             at_stripe,
             policy: wiring::policy(config, &providers),
             providers: providers.clone(),
-            engine: engine.clone(),
-            pauses: pause_handle.clone(),
+            engine,
+            pauses: pause_handle,
+            dispatch: dispatch.clone(),
             reconcile: reconcile_handle,
             refresh: refresh_handle,
             backfill,
@@ -222,18 +231,9 @@ impl Host {
             .await
             .with_context(|| cannot_listen("listen", config.server.listen))?;
 
-        let (effects_routes, shown_routes) = (routes.clone(), routes.clone());
-        let deps = DispatchDeps {
-            store: Arc::clone(&store),
-            routes,
-            engine,
-            clock: Arc::clone(&clock),
-            pauses: pause_handle,
-        };
-        let (dispatcher, dispatch) = Dispatcher::new(deps, wiring::dispatch(config));
         let deps = OutboxDeps {
             store: Arc::clone(&store),
-            routes: effects_routes,
+            routes: routes.clone(),
             clock: Arc::clone(&clock),
             secrets: config.secrets.clone(),
             grants: wiring::grants(config),
@@ -269,7 +269,7 @@ impl Host {
             admin: admin_handle.local_addr,
             new_token: is_new.then_some((file, token)),
             dispatch,
-            routes: shown_routes,
+            routes,
             store,
             parts,
             ended,

@@ -19,6 +19,7 @@ use crate::store::{ClaimedDelivery, NewEffect, Settled, Settlement, Store, Store
 use super::flow::Flow;
 use super::pauses::PauseHandle;
 use super::settle::{Moment, Rules};
+use super::tally::Tally;
 use super::{Did, Ended};
 
 /// Runs of one attempt that may lose to concurrent commits before it gets its plugin to itself.
@@ -92,6 +93,7 @@ pub(super) struct Runner {
     pub(super) ended: broadcast::Sender<Arc<Ended>>,
     /// One for each guest that may run: held while it runs, and not while its end is committed.
     pub(super) slots: Arc<Semaphore>,
+    pub(super) tally: Tally,
     /// Nothing begins any more.
     pub(super) stopping: CancellationToken,
 }
@@ -206,9 +208,10 @@ impl Runner {
         Moment::of(&*self.clock)
     }
 
-    /// Let the log and whoever listens know of a committed attempt.
+    /// Let the figures, the log and whoever listens know of a committed attempt.
     fn tell(&self, claimed: &ClaimedDelivery, settlement: Settlement) -> Arc<Ended> {
         let Settlement { verdict, attempt, writes, effects, now, .. } = settlement;
+        self.tally.count(&claimed.id.plugin, &attempt);
         let status = match verdict {
             Verdict::Done => Status::Done,
             Verdict::Dead => Status::Dead,

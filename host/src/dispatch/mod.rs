@@ -8,8 +8,9 @@ mod faults;
 mod flow;
 pub mod pauses;
 mod settle;
+pub mod tally;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::domain::effect::EffectRequest;
 use crate::domain::event::StoredEvent;
 use crate::domain::kv::KvWrite;
 use crate::domain::plugin::{CodeDigest, PluginName};
-use crate::plugin::{Engine, Loaded, Routes, RoutingTable};
+use crate::plugin::{Engine, GuestThreads, Loaded, Routes, RoutingTable};
 use crate::store::{ClaimRequest, ClaimedDelivery, Demand, Store};
 
 use attempt::{Lane, Runner, Width};
@@ -32,6 +33,7 @@ use faults::Faults;
 use flow::Ends;
 use pauses::PauseHandle;
 use settle::Rules;
+use tally::{Attempts, Tally};
 
 /// What the dispatcher works with.
 #[derive(Clone, Debug)]
@@ -116,19 +118,33 @@ const CLAIMS_PER_RUN: usize = 8;
 pub struct DispatchHandle {
     concurrency: usize,
     runner: Arc<Runner>,
+    guests: GuestThreads,
+}
+
+/// What the dispatcher did since the start, and does now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Committed attempts, by plugin.
+    pub attempts: BTreeMap<PluginName, Attempts>,
+    /// Attempts that the host itself failed.
+    pub faults: u64,
+    /// Guests that run now.
+    pub running: u64,
+    /// Those of them that computed for so long that they go on on the slow threads.
+    pub slow: u64,
 }
 
 impl DispatchHandle {
-    /// Attempts that the host itself failed, since the start.
+    /// The figures of this moment.
     #[must_use]
-    pub fn faults(&self) -> u64 {
-        self.runner.rules.faults.total()
-    }
-
-    /// Guests that run now.
-    #[must_use]
-    pub fn running(&self) -> usize {
-        self.concurrency.saturating_sub(self.runner.slots.available_permits())
+    pub fn figures(&self) -> Figures {
+        let running = self.concurrency.saturating_sub(self.runner.slots.available_permits());
+        Figures {
+            attempts: self.runner.tally.all(),
+            faults: self.runner.rules.faults.total(),
+            running: running as u64,
+            slow: self.guests.slow_runs() as u64,
+        }
     }
 
     /// Every attempt from now on, as it is committed. A listener that falls behind misses some.
@@ -168,9 +184,11 @@ impl Dispatcher {
             pauses: deps.pauses.clone(),
             ended: broadcast::Sender::new(ENDED_BACKLOG),
             slots: Arc::new(Semaphore::new(concurrency)),
+            tally: Tally::default(),
             stopping: CancellationToken::new(),
         });
-        let handle = DispatchHandle { concurrency, runner: Arc::clone(&runner) };
+        let guests = deps.engine.guests().clone();
+        let handle = DispatchHandle { concurrency, runner: Arc::clone(&runner), guests };
         let dispatcher = Self {
             deps,
             config,

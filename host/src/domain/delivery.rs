@@ -122,6 +122,21 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Retry => "retry",
+            Self::Reject => "reject",
+            Self::Crashed => "crashed",
+            Self::OutOfTime => "out_of_time",
+            Self::OutOfMemory => "out_of_memory",
+            Self::HostFault => "host_fault",
+            Self::Saturated => "saturated",
+        }
+    }
+
     /// Whether it counts against the plugin.
     #[must_use]
     pub const fn blames_plugin(self) -> bool {
@@ -248,6 +263,23 @@ impl Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outcome_has_one_name() {
+        for name in [
+            "ok",
+            "retry",
+            "reject",
+            "crashed",
+            "out_of_time",
+            "out_of_memory",
+            "host_fault",
+            "saturated",
+        ] {
+            let outcome: Outcome = serde_json::from_str(&format!("{name:?}")).unwrap();
+            assert_eq!(outcome.as_str(), name);
+        }
+    }
 
     #[test]
     fn an_id_reads_back_even_with_dots_inside() {

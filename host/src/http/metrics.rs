@@ -1,13 +1,13 @@
 //! Figures for Prometheus, in its text format.
 //!
-//! Not the figures of plugins and deliveries themselves: those are counted where they happen. Base
+//! Not where attempts, looks and rounds are counted: that is where they happen. Base
 //! units, counters end in `_total`. Labels take only values from closed sets, so that no request can
 //! make a new time series.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -23,11 +23,14 @@ use crate::domain::plugin::{Pause, PluginName};
 use crate::store::objects::ObjectFigures;
 use crate::store::{Admission, Backlog, StoreStats};
 
+mod dispatch_figures;
 mod reconcile_figures;
 mod refresh_figures;
 
+use crate::dispatch;
 use crate::reconcile;
 use crate::refresh;
+use dispatch_figures::Dispatch;
 use reconcile_figures::Reconcile;
 use refresh_figures::Refresh;
 
@@ -151,6 +154,7 @@ struct Inner {
     objects: Gauge<u64, AtomicU64>,
     ambiguous: Gauge<u64, AtomicU64>,
     plugins: Plugins,
+    dispatch: Dispatch,
     reconcile: Reconcile,
     refresh: Refresh,
 }
@@ -241,6 +245,7 @@ impl Metrics {
             ambiguous.clone(),
         );
         let plugins = Plugins::register(&mut registry);
+        let dispatch = Dispatch::register(&mut registry);
         let reconcile = Reconcile::register(&mut registry);
         let refresh = Refresh::register(&mut registry);
         let inner = Inner {
@@ -258,6 +263,7 @@ impl Metrics {
             objects,
             ambiguous,
             plugins,
+            dispatch,
             reconcile,
             refresh,
         };
@@ -288,6 +294,11 @@ impl Metrics {
     pub(super) fn objects(&self, figures: ObjectFigures) {
         self.inner.objects.set(figures.held);
         self.inner.ambiguous.set(figures.ambiguous);
+    }
+
+    /// What the dispatcher did and does.
+    pub(super) fn set_dispatch(&self, figures: &dispatch::Figures) {
+        self.inner.dispatch.set(figures);
     }
 
     /// How reconciliation stands, by account.
@@ -330,6 +341,11 @@ impl Metrics {
             Err(fmt::Error) => String::new(),
         }
     }
+}
+
+/// A counter follows what was counted elsewhere; two who ask at once raise it no higher.
+fn raise(counter: &Counter, to: u64) {
+    counter.inner().fetch_max(to, Ordering::Relaxed);
 }
 
 fn histogram() -> Histogram {

@@ -79,9 +79,9 @@ impl GuestThreads {
         }
     }
 
-    /// Runs that are on the slow threads.
-    #[cfg(test)]
-    pub(super) fn slow_tasks(&self) -> usize {
+    /// Runs that go on on the slow threads now.
+    #[must_use]
+    pub fn slow_runs(&self) -> usize {
         self.slow.metrics().num_alive_tasks()
     }
 

@@ -36,7 +36,7 @@ async fn no_more_of_a_plugin_run_than_its_policy_lets() {
     bench.accept(&ids, &["single"]).await;
     bench.accept(&["evt_a", "evt_b", "evt_c"], &["other"]).await;
     bench.store.reached(4).await;
-    assert_eq!(bench.handle.running(), 4);
+    assert_eq!(bench.handle.figures().running, 4);
     bench.store.open();
     for _ in 0..23 {
         assert_eq!(bench.next().await.status, Status::Done);
@@ -88,6 +88,9 @@ async fn faults_of_the_host_wait_longer_each_time() {
         assert!(pair[1].since(pair[0]) + GRAIN >= least, "{starts:?}");
         least *= 2;
     }
-    assert_eq!(bench.handle.faults(), 4);
+    let figures = bench.handle.figures();
+    assert_eq!(figures.faults, 4);
+    let ended = &figures.attempts[&"a".parse().unwrap()];
+    assert_eq!(ended.by_outcome, [(Outcome::Ok, 1), (Outcome::HostFault, 4)].into());
     bench.stop().await;
 }

@@ -107,7 +107,7 @@ async fn no_more_run_at_once_than_configured() {
     bench.store.shut();
     bench.accept(&["evt_1", "evt_2"], &names).await;
     bench.store.reached(3).await;
-    assert_eq!(bench.handle.running(), 3);
+    assert_eq!(bench.handle.figures().running, 3);
     bench.store.open();
     for _ in 0..8 {
         assert_eq!(bench.next().await.status, Status::Done);

@@ -57,6 +57,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Answer {
             Err(error) => tracing::warn!(%error, "the store gave no figures of objects"),
         }
     }
+    app.deps.metrics.set_dispatch(&app.deps.dispatch.figures());
     if let Some(reconcile) = &app.deps.reconcile {
         app.deps.metrics.set_reconcile(&reconcile.figures());
     }

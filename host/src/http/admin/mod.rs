@@ -63,6 +63,7 @@ use super::guard::guarded;
 use super::listener::{ConnectionLimits, Listener};
 use super::metrics::Metrics;
 use super::problem::Problem;
+use crate::dispatch::DispatchHandle;
 use crate::dispatch::pauses::PauseHandle;
 use crate::domain::clock::Clock;
 use crate::domain::endpoint::Secret;
@@ -105,6 +106,8 @@ pub struct AdminDeps {
     pub policy: Policy,
     /// Pauses and resumes plugins.
     pub pauses: PauseHandle,
+    /// What runs, and how it went.
+    pub dispatch: DispatchHandle,
     /// Looks for missed events; `None` where nothing is looked for.
     pub reconcile: Option<ReconcileHandle>,
     /// Fetches unsure objects; `None` where none is fetched.

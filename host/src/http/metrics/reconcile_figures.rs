@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::raise;
 use crate::reconcile::Figures;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -71,11 +72,6 @@ impl Reconcile {
             }
         }
     }
-}
-
-/// A counter follows what was counted elsewhere; two who ask at once raise it no higher.
-fn raise(counter: &Counter, to: u64) {
-    counter.inner().fetch_max(to, std::sync::atomic::Ordering::Relaxed);
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Not counted here: they are set to what the rounds have counted when they are asked for.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::raise;
 use crate::refresh::Figures;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -48,9 +49,7 @@ impl Refresh {
         let Figures { cleared, overtaken, failed, pathless, keyless } = figures;
         for (outcome, count) in [("cleared", cleared), ("overtaken", overtaken), ("failed", failed)]
         {
-            let counter = self.fetched.get_or_create(&ByOutcome { outcome });
-            // Two who ask at once raise it no higher.
-            counter.inner().fetch_max(count, Ordering::Relaxed);
+            raise(&self.fetched.get_or_create(&ByOutcome { outcome }), count);
         }
         for (reason, count) in [("no_path", pathless), ("no_key", keyless)] {
             self.left.get_or_create(&ByReason { reason }).set(count);

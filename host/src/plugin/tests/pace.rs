@@ -76,7 +76,7 @@ async fn a_run_that_is_dropped_ends_on_a_slow_thread_too() {
     let run = engine.guests().spawn(async move { busy.call(call, MemoryStore::shared()).await });
     // It shares the only quick thread until it has left it.
     let left = async {
-        while engine.guests().slow_tasks() == 0 {
+        while engine.guests().slow_runs() == 0 {
             engine.guests().spawn(tokio::task::yield_now()).await.unwrap();
         }
     };
@@ -84,7 +84,7 @@ async fn a_run_that_is_dropped_ends_on_a_slow_thread_too() {
     run.abort();
     assert!(run.await.unwrap_err().is_cancelled());
     let ended = async {
-        while engine.guests().slow_tasks() > 0 {
+        while engine.guests().slow_runs() > 0 {
             tokio::task::yield_now().await;
         }
     };

@@ -20,6 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{AdminConfig, AdminDeps, AdminServer, App};
 use crate::dispatch::pauses::{PauseDeps, Pauses};
+use crate::dispatch::{DispatchConfig, DispatchDeps, Dispatcher};
 use crate::domain::backoff::Backoff;
 use crate::domain::clock::{ManualClock, Timestamp};
 use crate::domain::endpoint::Secret;
@@ -84,6 +85,14 @@ impl Host {
         let engine = engine_of(EngineConfig { pool: 0, ..EngineConfig::default() });
         let deps = PauseDeps { store: store.clone(), routes: routes.clone(), clock: clock.clone() };
         let (_, pauses) = Pauses::new(deps);
+        let deps = DispatchDeps {
+            store: store.clone(),
+            routes: routes.clone(),
+            engine: engine.clone(),
+            clock: clock.clone(),
+            pauses: pauses.clone(),
+        };
+        let (_, dispatch) = Dispatcher::new(deps, DispatchConfig::default());
         let public_url = Some("https://hooks.example.com/".to_owned());
         let api = StripeApi::new(quick(), clock.clone()).unwrap();
         let at_stripe =
@@ -97,6 +106,7 @@ impl Host {
             engine: engine.clone(),
             policy: Policy::default(),
             pauses,
+            dispatch,
             reconcile: None,
             refresh: None,
             backfill: None,
