@@ -20,12 +20,15 @@ use signalbox::domain::endpoint::EndpointId;
 use signalbox::domain::event::{EventKey, EventSeq, Source, StoredEvent, VerifiedEvent};
 use signalbox::domain::grant::{Grant, HTTP, OBJECTS, SECRET};
 use signalbox::domain::object::Sighting;
-use signalbox::plugin::{Call, Engine, EngineConfig, LoadError, PluginSettings, Policy};
+use signalbox::plugin::{
+    Call, Engine, EngineConfig, Execution, LoadError, Loaded, PluginSettings, Policy,
+};
 use signalbox::provider::Provider as _;
 use signalbox::provider::stripe::StripeProvider;
 use signalbox::store::objects::Sight;
 use signalbox::store::sled::{SledConfig, SledStore};
 use signalbox::store::{NewEvent, Store as _};
+use tokio::runtime::Runtime;
 use wit_component::DecodedWasm;
 
 #[derive(Default)]
@@ -139,7 +142,7 @@ fn the_examples_ask_for_what_their_pages_grant() {
     build(&options(&project, out.path()), &mut Heard::default()).unwrap();
     let engine = Engine::new(&EngineConfig::default(), Arc::new(SystemClock::new())).unwrap();
     let store = SledStore::open(&SledConfig::new(out.path().join("store"))).unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let runtime = Runtime::new().unwrap();
     for (name, settings, kind, effects) in [
         ("dunning", [("from", "a@example.com")], "invoice.payment_failed", ["emit reminder.due"]),
         (
@@ -174,15 +177,11 @@ fn the_examples_ask_for_what_their_pages_grant() {
         };
         let plugins = [(name.parse().unwrap(), own)].into();
         let policy = Policy { plugins, ..Policy::default() };
-        let plugin = runtime.block_on(engine.load(bytes, &policy)).unwrap();
+        let plugin = Arc::new(runtime.block_on(engine.load(bytes, &policy)).unwrap());
         assert_eq!(plugin.limits().memory, 16 << 20, "its own wish");
         let invoice = r#"{"type": "x", "data": {"object": {"id": "in_1", "amount_due": 1200,
             "currency": "usd", "customer_email": "jenny@example.com"}}}"#;
-        let call = call(name, kind, invoice);
-        let store = Arc::clone(&store);
-        let run = engine.guests().spawn(async move { plugin.call(call, store).await });
-        let ended = runtime.block_on(run).unwrap();
-        assert_eq!(ended.outcome, Outcome::Ok, "{}", ended.reason);
+        let ended = handled(&engine, &runtime, &plugin, call(name, kind, invoice), &store);
         let came: Vec<String> = ended
             .effects
             .iter()
@@ -211,13 +210,11 @@ impl Sight for StripeSight {
 #[test]
 fn an_example_reads_what_an_earlier_event_showed() {
     let (out, name) = (tempfile::tempdir().unwrap(), "invoice-receipt");
-    let project = repository().join("example-plugins").join(name);
-    build(&options(&project, out.path()), &mut Heard::default()).unwrap();
-    let bytes = Bytes::from(fs::read(out.path().join(format!("{name}.wasm"))).unwrap());
+    let bytes = example(name, out.path());
     let engine = Engine::new(&EngineConfig::default(), Arc::new(SystemClock::new())).unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let runtime = Runtime::new().unwrap();
     let refused = runtime.block_on(engine.load(bytes.clone(), &Policy::default())).unwrap_err();
-    let page = fs::read_to_string(project.join("README.md")).unwrap();
+    let page = fs::read_to_string(example_directory(name).join("README.md")).unwrap();
     let remedy = refused.remedy();
     let mut lines = remedy.lines().skip_while(|line| !line.starts_with('[')).peekable();
     assert!(lines.peek().is_some() && lines.all(|line| page.contains(line)), "{remedy}");
@@ -238,12 +235,9 @@ fn an_example_reads_what_an_earlier_event_showed() {
     let grants = vec![Grant::parse(OBJECTS, "stripe customer", vec![]).unwrap()];
     let own = PluginSettings { grants, ..PluginSettings::default() };
     let policy = Policy { plugins: [(name.parse().unwrap(), own)].into(), ..Policy::default() };
-    let plugin = runtime.block_on(engine.load(bytes, &policy)).unwrap();
+    let plugin = Arc::new(runtime.block_on(engine.load(bytes, &policy)).unwrap());
     let paid = r#"{"data": {"object": {"id": "in_1", "customer": "cus_1"}}}"#;
-    let call = call(name, "invoice.paid", paid);
-    let run = engine.guests().spawn(async move { plugin.call(call, store).await });
-    let ended = runtime.block_on(run).unwrap();
-    assert_eq!(ended.outcome, Outcome::Ok, "{}", ended.reason);
+    let ended = handled(&engine, &runtime, &plugin, call(name, "invoice.paid", paid), &store);
     assert_eq!(ended.logs.records[0].message, "invoice in_1 of Ada Lovelace is paid");
 }
 
@@ -251,11 +245,9 @@ fn an_example_reads_what_an_earlier_event_showed() {
 #[test]
 fn an_event_of_150_kib_fits_what_a_plugin_has_from_the_start() {
     let (out, name) = (tempfile::tempdir().unwrap(), "charge-succeeded");
-    let project = repository().join("example-plugins").join(name);
-    build(&options(&project, out.path()), &mut Heard::default()).unwrap();
-    let bytes = Bytes::from(fs::read(out.path().join(format!("{name}.wasm"))).unwrap());
+    let bytes = example(name, out.path());
     let engine = Engine::new(&EngineConfig::default(), Arc::new(SystemClock::new())).unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let runtime = Runtime::new().unwrap();
     let plugin = Arc::new(runtime.block_on(engine.load(bytes, &Policy::default())).unwrap());
     let store = SledStore::open(&SledConfig::new(out.path().join("store"))).unwrap();
     let memory = |padding: usize| {
@@ -265,16 +257,37 @@ fn an_event_of_150_kib_fits_what_a_plugin_has_from_the_start() {
             "currency": "usd", "customer": "cus_1", "description": "{padding}"}}}}}}"#
         );
         let call = call(name, "charge.succeeded", charge);
-        let (plugin, store) = (Arc::clone(&plugin), Arc::clone(&store));
-        let run = engine.guests().spawn(async move { plugin.call(call, store).await });
-        let ended = runtime.block_on(run).unwrap();
-        assert_eq!(ended.outcome, Outcome::Ok, "{}", ended.reason);
-        ended.usage.memory
+        handled(&engine, &runtime, &plugin, call, &store).usage.memory
     };
     let small = memory(0);
     assert!(small < 3 << 19, "{small}");
     assert_eq!(memory(150 << 10), small);
     assert!(memory(1 << 20) > small, "and a larger one gets more");
+}
+
+fn example_directory(name: &str) -> PathBuf {
+    repository().join("example-plugins").join(name)
+}
+
+/// An example as a component, built into `out`.
+fn example(name: &str, out: &Path) -> Bytes {
+    build(&options(&example_directory(name), out), &mut Heard::default()).unwrap();
+    Bytes::from(fs::read(out.join(format!("{name}.wasm"))).unwrap())
+}
+
+/// How a run that ends well went.
+fn handled(
+    engine: &Engine,
+    runtime: &Runtime,
+    plugin: &Arc<Loaded>,
+    call: Call,
+    store: &Arc<SledStore>,
+) -> Execution {
+    let (plugin, store) = (Arc::clone(plugin), Arc::clone(store));
+    let run = engine.guests().spawn(async move { plugin.call(call, store).await });
+    let ended = runtime.block_on(run).unwrap();
+    assert_eq!(ended.outcome, Outcome::Ok, "{}", ended.reason);
+    ended
 }
 
 fn call(plugin: &str, kind: &str, body: impl Into<Bytes>) -> Call {
